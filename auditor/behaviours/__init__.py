@@ -1,0 +1,1 @@
+"""The behaviour library, and the detectors made from it."""

@@ -1,0 +1,164 @@
+"""Claims as data: one TOML each, read into a frozen `Claim`.
+
+A claim states its strength in numbers: the smallest slope it commits to, the scatter it allows, the
+judge it assumes. A user's file is read by the same function as a shipped one.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auditor.errors import BadInput, UsageError
+from auditor.plan import digest
+
+LIBRARY = Path(__file__).parent / "library"
+TIERS = ("A", "B", "C")
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Sensitivity and specificity of whoever judged the transcripts; None where unknown."""
+
+    sensitivity: float | None
+    specificity: float | None
+
+    @property
+    def known(self) -> bool:
+        """Whether both rates are stated."""
+        return self.sensitivity is not None and self.specificity is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Logit standard deviations the claim allows: behaviour, model x behaviour, prompt."""
+
+    behaviour: float
+    model: float
+    prompt: float
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What the claimant expects to observe; power is computed for it before outcomes are read."""
+
+    models: int
+    conditions: int
+    prompts: int
+    draws: int
+    mean_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class RivalSpec:
+    """A rival explanation and the column of the observations that measures its covariate."""
+
+    id: str
+    covariate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One strength of the imitation hypothesis, stated so that it can fail (METHOD §1.2)."""
+
+    id: str
+    statement: str
+    strength: str
+    beta_min: float
+    alpha: float
+    seed: int
+    behaviours: tuple[str, ...]
+    target: str
+    corpora: tuple[str, ...]
+    tier: str
+    studies: tuple[str, ...]
+    models: tuple[str, ...]
+    conditions: tuple[str, ...]
+    scatter: Scatter
+    judge: Judge
+    design: Design
+    rivals: tuple[RivalSpec, ...]
+    control_beta_min: float
+    digest: str
+
+
+def read_claims(extra: Iterable[Path] = ()) -> dict[str, Claim]:
+    """Read the bundled claims and the user's own, by id."""
+    claims = [read_claim(path) for path in (*sorted(LIBRARY.glob("*.toml")), *extra)]
+    return {claim.id: claim for claim in claims}
+
+
+def choose_claims(names: Iterable[str]) -> list[Claim]:
+    """Pick claims by id or by the path of a TOML; all bundled ones for none. Raises UsageError."""
+    bundled = read_claims()
+    chosen = []
+    for name in names:
+        if name.endswith(".toml"):
+            chosen.append(read_claim(Path(name)))
+        elif name in bundled:
+            chosen.append(bundled[name])
+        else:
+            raise UsageError(f"no claim {name!r}", "there are: " + ", ".join(bundled))
+    return chosen or list(bundled.values())
+
+
+def read_claim(path: Path) -> Claim:
+    """Read one claim; raises BadInput naming the file, the field and what it needs."""
+    try:
+        content = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: {error}", "a claim is a TOML file") from error
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}", "name a bundled claim or a TOML file") from error
+    try:
+        return _claim(content)
+    except KeyError as error:
+        raise BadInput(f"{path}: no field {error}", "compare auditor/claims/library") from error
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{path}: {error}", "compare auditor/claims/library") from error
+
+
+def _claim(content: Mapping[str, Any]) -> Claim:
+    judge, observations = content.get("judge", {}), content.get("observations", {})
+    claim = Claim(
+        id=str(content["id"]),
+        statement=str(content["statement"]),
+        strength=str(content["strength"]),
+        beta_min=float(content["beta_min"]),
+        alpha=float(content.get("alpha", 0.05)),
+        seed=int(content["seed"]),
+        behaviours=tuple(content.get("behaviours", ())),
+        target=str(content.get("target", "")),
+        corpora=tuple(content.get("corpora", {}).get("names", ("*",))),
+        tier=str(content.get("corpora", {}).get("tier", "C")),
+        studies=tuple(observations.get("studies", ("*",))),
+        models=tuple(observations.get("models", ("*",))),
+        conditions=tuple(observations.get("conditions", ("*",))),
+        scatter=Scatter(**{k: float(v) for k, v in content["scatter"].items()}),
+        judge=Judge(_rate(judge, "sensitivity"), _rate(judge, "specificity")),
+        design=Design(**content["design"]),
+        rivals=tuple(RivalSpec(r["id"], r["covariate"]) for r in content.get("rivals", ())),
+        control_beta_min=float(content.get("controls", {}).get("beta_min", 0.30)),
+        digest=digest(content),
+    )
+    _check(claim)
+    return claim
+
+
+def _check(claim: Claim) -> None:
+    if claim.tier not in TIERS:
+        raise ValueError(f"corpora.tier is {claim.tier!r}, expected A, B or C")
+    if not 0 < claim.alpha < 0.5:
+        raise ValueError(f"alpha is {claim.alpha}, expected a probability below 0.5")
+    if min(claim.scatter.behaviour, claim.scatter.model, claim.scatter.prompt) < 0:
+        raise ValueError("scatter is a standard deviation, 0 or more")
+
+
+def _rate(table: Mapping[str, Any], name: str) -> float | None:
+    if name not in table:
+        return None
+    value = float(table[name])
+    if not 0 < value <= 1:
+        raise ValueError(f"judge.{name} is {value}, expected a share")
+    return value

@@ -1,0 +1,1 @@
+"""How a passage tells a behaviour: stance, mode, actor, beneficiary, outcome."""

@@ -1,0 +1,1 @@
+"""Foreign files in; documents, transcripts, observations and rejects out."""

@@ -1,0 +1,1 @@
+"""How often a behaviour appears: estimates with intervals, or counts where the rule is exact."""

@@ -1,0 +1,173 @@
+"""Labels of a probability sample → prevalence with a 95 % interval (METHOD §3).
+
+The unit is the document: labelled spans of one document are summed before anything is squared.
+A rate is a share of the frame the sample was drawn from, never of the labels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from auditor.prevalence.targets import Target
+from auditor.records import Interval, Prevalence
+from auditor.statistics.intervals import fay_feuer, log_standard_error
+
+MILLION = 1e6
+METHOD = "fay_feuer"
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The spans of one label set, read for one behaviour, in one corpus.
+
+    Arrays have one entry a span: document, inclusion probability, copies of the passage it lies in,
+    whether the behaviour is present, and facet → value where it is.
+    """
+
+    behaviour: str
+    corpus: str
+    label_set: str
+    reader_kind: str
+    document: npt.NDArray[np.uint64]
+    pi: Floats
+    multiplicity: Floats
+    present: Mask
+    facets: Mapping[str, npt.NDArray[np.object_]]
+
+    def positives(self, target: Target) -> Mask:
+        """Which spans show the target."""
+        mask = self.present.copy()
+        for facet, values in target.framing.items():
+            mask &= np.isin(self.facets[facet].astype(str), values)
+        return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The size of what a sample was drawn from: spans and words."""
+
+    spans: int
+    words: int
+
+
+def estimate(
+    sample: Sample,
+    frame: Frame,
+    target: Target,
+    within: Mask | None = None,
+    facet: str | None = None,
+    value: str | None = None,
+) -> Prevalence:
+    """Estimate how often a target appears in a frame.
+
+    within: spans that belong to the part of the corpus the frame describes; None takes all.
+    """
+    inside = np.ones_like(sample.present) if within is None else within
+    positive = sample.positives(target) & inside
+    share = _interval(sample, positive, inside, 1.0 / frame.spans)
+    unique = _interval(sample, positive, inside, 1.0 / sample.multiplicity)
+    return Prevalence(
+        behaviour=sample.behaviour,
+        target=str(target),
+        corpus=sample.corpus,
+        facet=facet,
+        value=value,
+        per_million_passages=_capped(share.scaled(MILLION), MILLION),
+        per_million_words=share.scaled(MILLION * frame.spans / max(frame.words, 1)),
+        exposure=_capped(share.scaled(frame.spans), frame.spans),
+        unique=_capped(unique, frame.spans),
+        frame_size=frame.spans,
+        labels=int(inside.sum()),
+        positives=int(positive.sum()),
+        method=METHOD,
+        calibrated=True,
+        reader_kind=sample.reader_kind,
+        se_log=log_standard_error(_totals(sample, positive, 1.0)),
+        label_set=sample.label_set,
+    )
+
+
+def _interval(sample: Sample, positive: Mask, inside: Mask, scale: Floats | float) -> Interval:
+    if not inside.any():
+        return Interval(None, None, None)
+    attainable = _totals(sample, inside, scale)
+    return fay_feuer(_totals(sample, positive, scale), float(attainable.max()))
+
+
+def _totals(sample: Sample, chosen: Mask, scale: Floats | float) -> Floats:
+    """Weighted count of the chosen spans in each document: t_D = sum of scale / pi (METHOD §3)."""
+    _, document = np.unique(sample.document, return_inverse=True)
+    totals: Floats = np.bincount(document, weights=np.where(chosen, scale / sample.pi, 0.0))
+    return totals
+
+
+def _capped(interval: Interval, most: float) -> Interval:
+    """A share cannot exceed the whole: the gamma limit is cut there."""
+    if interval.estimate is None or interval.high is None:
+        return interval
+    return Interval(min(interval.estimate, most), interval.low, min(interval.high, most))
+
+
+def exact(
+    behaviour: str,
+    corpus: str,
+    hits: int,
+    unique: float,
+    frame: Frame,
+    facet: str | None = None,
+    value: str | None = None,
+) -> Prevalence:
+    """Count of an exact rule over every passage: no sampling, so the limits are the count."""
+    share = Interval(hits / max(frame.spans, 1), *(hits / max(frame.spans, 1),) * 2)
+    return Prevalence(
+        behaviour=behaviour,
+        target=behaviour,
+        corpus=corpus,
+        facet=facet,
+        value=value,
+        per_million_passages=share.scaled(MILLION),
+        per_million_words=share.scaled(MILLION * frame.spans / max(frame.words, 1)),
+        exposure=Interval(hits, hits, hits),
+        unique=Interval(unique, unique, unique),
+        frame_size=frame.spans,
+        labels=0,
+        positives=hits,
+        method="exact",
+        calibrated=True,
+        reader_kind=None,
+        se_log=0.0 if hits else None,
+    )
+
+
+def uncalibrated(
+    behaviour: str,
+    corpus: str,
+    mean_score: float,
+    frame: Frame,
+    facet: str | None = None,
+    value: str | None = None,
+) -> Prevalence:
+    """Mean detector score where nobody has read a sample: no interval, and no verdict may use it."""
+    share = Interval(mean_score, None, None)
+    return Prevalence(
+        behaviour=behaviour,
+        target=behaviour,
+        corpus=corpus,
+        facet=facet,
+        value=value,
+        per_million_passages=share.scaled(MILLION),
+        per_million_words=share.scaled(MILLION * frame.spans / max(frame.words, 1)),
+        exposure=share.scaled(frame.spans),
+        unique=Interval(None, None, None),
+        frame_size=frame.spans,
+        labels=0,
+        positives=0,
+        method="scores",
+        calibrated=False,
+        reader_kind=None,
+    )

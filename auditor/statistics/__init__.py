@@ -1,0 +1,1 @@
+"""Estimators and tests as pure functions of arrays; METHOD names the source of each."""

@@ -1,0 +1,32 @@
+"""Intervals for sums of weighted counts, where few or none were seen."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import chi2
+
+from auditor.records import Interval
+
+LEVEL = 0.95
+
+Floats = npt.NDArray[np.float64]
+
+
+def fay_feuer(totals: Floats, largest: float, level: float = LEVEL) -> Interval:
+    """Gamma interval of Fay and Feuer (1997) for a sum of independent weighted totals.
+
+    totals: weighted count of each independent unit (here: a document), zeros allowed; largest: the
+    greatest total one unit could have had. Returns the sum with its limits, in the totals' unit.
+    With nothing seen the lower limit is 0 and the upper is 3.69 times `largest` at 95 %.
+    """
+    tail = (1.0 - level) / 2.0
+    y, v = float(totals.sum()), float(np.square(totals).sum())
+    low = v / (2.0 * y) * float(chi2.ppf(tail, 2.0 * y * y / v)) if y > 0 else 0.0
+    above, spread = y + largest, v + largest * largest
+    high = spread / (2.0 * above) * float(chi2.ppf(1.0 - tail, 2.0 * above * above / spread))
+    return Interval(y, low, high)
+
+
+def log_standard_error(totals: Floats) -> float | None:
+    """Standard error of the log of a sum of independent totals (delta method); None at zero."""
+    y = float(totals.sum())
+    return float(np.sqrt(np.square(totals).sum()) / y) if y > 0 else None

@@ -1,0 +1,1 @@
+"""The only door to DuckDB and to the audit's Parquet."""

@@ -1,0 +1,1 @@
+"""Pure facts about characters and words, with no audit in sight."""

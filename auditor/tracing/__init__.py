@@ -1,0 +1,1 @@
+"""From a text to the passages it resembles: copied words, near copies, same meaning, or nothing."""
