@@ -1,7 +1,8 @@
 """Labels of a probability sample → prevalence with a 95 % interval (METHOD §3).
 
-The unit is the document: labelled spans of one document are summed before anything is squared.
-A rate is a share of the frame the sample was drawn from, never of the labels.
+Labelled spans of one document are summed before anything is squared. Spans are drawn independently
+(Poisson sampling), so the most one draw can add is the weight of one span; tests/simulation shows
+the coverage this gives. A rate is a share of the frame the sample came from, never of the labels.
 """
 
 from collections.abc import Mapping
@@ -95,8 +96,8 @@ def estimate(
 def _interval(sample: Sample, positive: Mask, inside: Mask, scale: Floats | float) -> Interval:
     if not inside.any():
         return Interval(None, None, None)
-    attainable = _totals(sample, inside, scale)
-    return fay_feuer(_totals(sample, positive, scale), float(attainable.max()))
+    heaviest = float(np.max(np.where(inside, scale / sample.pi, 0.0)))
+    return fay_feuer(_totals(sample, positive, scale), heaviest)
 
 
 def _totals(sample: Sample, chosen: Mask, scale: Floats | float) -> Floats:

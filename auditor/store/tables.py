@@ -5,7 +5,6 @@ rule gives atomic stages, resumable work and the detection of damage.
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,14 +57,11 @@ class Tables:
 
     def part(self, table: str, group: str, name: str) -> Path:
         """Where a part of a table lives; `group` is a corpus, label set, study or stage."""
-        return self.paths.tables / table / _folder(group) / name
+        return _part_path(self.paths, table, group, name)
 
     def write(self, table: str, group: str, name: str, rows: pa.Table) -> Path:
         """Write one part under a temporary name and rename it; returns its path."""
-        path = self.part(table, group, name)
-        with replacing(path) as temporary:
-            pq.write_table(rows, temporary, write_page_checksum=True, **COMPRESSION)
-        return path
+        return write_part(self.paths, table, group, name, rows)
 
     def current(self, stage: str, group: str | None = None) -> list[dict[str, Any]]:
         """The newest run of each corpus of a stage, oldest first."""
@@ -97,12 +93,6 @@ class Tables:
         for path in replaced:
             if path not in kept:
                 (self.paths.root / path).unlink(missing_ok=True)
-
-    def forget_group(self, table: str, group: str) -> None:
-        """Delete the unrecorded leftovers of a table's group."""
-        folder = self.paths.tables / table / _folder(group)
-        if folder.is_dir():
-            shutil.rmtree(folder)
 
     def _output(self, path: Path) -> dict[str, Any]:
         stat = path.stat()
@@ -148,6 +138,14 @@ class Tables:
             raise _damaged(path, "was changed after its run wrote it")
 
 
+def write_part(paths: AuditPaths, table: str, group: str, name: str, rows: pa.Table) -> Path:
+    """Write one part of a table without opening the audit, as workers do; returns its path."""
+    path = _part_path(paths, table, group, name)
+    with replacing(path) as temporary:
+        pq.write_table(rows, temporary, write_page_checksum=True, **COMPRESSION)
+    return path
+
+
 def rejects_table(rejects: Iterable[Any], group: str) -> pa.Table:
     """Turn refused records into rows of `rejects`."""
     rows = [
@@ -169,6 +167,10 @@ def now() -> datetime:
 
 def _damaged(path: Path, how: str) -> DamagedAudit:
     return DamagedAudit(f"{path} {how}", "restore the file, or index again into a new folder")
+
+
+def _part_path(paths: AuditPaths, table: str, group: str, name: str) -> Path:
+    return paths.tables / table / _folder(group) / name
 
 
 def _folder(group: str) -> str:

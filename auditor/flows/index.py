@@ -1,0 +1,354 @@
+"""Sources → documents, passages, sketches, fingerprints, vectors; then duplicates and scores.
+
+A shard is built by one worker and is finished when its part of `documents`, written last, is there;
+so an interrupted run resumes at the first unfinished shard.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from auditor.errors import BadInput
+from auditor.flows.progress import Progress
+from auditor.flows.score import score_corpus
+from auditor.index.build import INDEX_TABLES, STAMP, Text, batches, index_batch
+from auditor.index.duplicates import near_pairs, shingle_sets, star_clusters
+from auditor.index.encoder import DEFAULT_ENCODER, find_encoder, piece_table
+from auditor.index.vectors import WordVectors
+from auditor.ingest.documents import Document, Fields, read_documents
+from auditor.ingest.sources import find_sources, read_manifest, shipped_manifest
+from auditor.paths import AuditPaths
+from auditor.plan import Run, Shard, Source, cut_shards, digest, versions
+from auditor.records import Reject
+from auditor.schema import TABLES
+from auditor.store.catalogue import Catalogue
+from auditor.store.tables import Tables, now, rejects_table, write_part
+
+PACKAGES = ("auditor", "datasketch", "numba", "numpy", "pyarrow", "sentence-transformers")
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """What the user asked of an index run."""
+
+    corpus: str
+    fields: Fields
+    store_text: bool = True
+    encoder: str = DEFAULT_ENCODER
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """Everything a worker needs to build one shard."""
+
+    root: Path
+    shard: Shard
+    settings: IndexSettings
+    exclude: frozenset[int] = frozenset()
+
+
+def plan_sources(
+    named: Sequence[str], corpus: str | None, fields: Fields
+) -> tuple[list[Source], str, Fields]:
+    """Resolve what the user named: a manifest gives its sources, corpus name and fields."""
+    manifests = [path for name in named if (path := _manifest_path(name))]
+    if manifests and len(named) > 1:
+        raise BadInput("a manifest stands alone", "index one manifest at a time")
+    if manifests:
+        manifest = read_manifest(manifests[0])
+        fields = Fields(fields.text or manifest.text, fields.id or manifest.id)
+        return find_sources(manifest.sources), corpus or manifest.corpus, fields
+    return find_sources(named), corpus or _corpus_name(named[0]), fields
+
+
+def index_sources(
+    tables: Tables, sources: Sequence[Source], settings: IndexSettings, progress: Progress
+) -> dict[str, Any]:
+    """Index a corpus, skipping what is done; returns the summary the command prints."""
+    started, clock = now(), time.perf_counter()
+    encoder = find_encoder(settings.encoder)
+    asked = _settings(settings, encoder.digest)
+    shards = cut_shards(sources, asked)
+    input_digest = digest([shard.digest for shard in shards])
+    done = tables.current("index", settings.corpus)
+    if done and (done[0]["settings_digest"], done[0]["input_digest"]) == (digest(asked), input_digest):
+        summary = {**json.loads(done[0]["summary"]), "shards_done": 0, "shards_skipped": len(shards)}
+    else:
+        with progress.task("reading the encoder's word pieces", 1, "table"):
+            piece_table(encoder)
+        summary = _index(tables, shards, settings, progress)
+        seconds = time.perf_counter() - clock
+        rate = summary["bytes"] / MEGABYTE / seconds
+        summary |= {"seconds": round(seconds, 3), "mb_per_second": round(rate, 3)}
+        run = Run(
+            stage="index",
+            corpus=settings.corpus,
+            settings_digest=digest(asked),
+            input_digest=input_digest,
+            rows=summary["passages"],
+            rejects=summary["rejects"],
+            versions=versions(*PACKAGES),
+            seed=None,
+            seconds=seconds,
+            started_at=started,
+            outputs=tuple(_parts(tables, settings.corpus, shards)),
+            summary=summary,
+        )
+        tables.record(run)
+    summary["duplicates"] = find_duplicates(tables, settings.corpus, progress)
+    score_corpus(tables, settings.corpus, encoder, progress)
+    Catalogue(tables).write_file()
+    return {**summary, "seconds": round(time.perf_counter() - clock, 3)}
+
+
+def find_duplicates(tables: Tables, corpus: str, progress: Progress) -> int:
+    """Derive `duplicates` of a corpus; returns how many passages repeat another."""
+    started, clock = now(), time.perf_counter()
+    [index] = tables.current("index", corpus)
+    done = tables.current("duplicates", corpus)
+    if done and done[0]["input_digest"] == index["input_digest"]:
+        return int(json.loads(done[0]["summary"])["duplicates"])
+    with progress.task("finding near duplicates", 1, "pass"):
+        rows = _duplicate_rows(tables, corpus)
+    path = tables.write("duplicates", corpus, "part-00000.parquet", rows)
+    repeated = rows.num_rows - len(pc.unique(rows["representative"]))
+    run = Run(
+        stage="duplicates",
+        corpus=corpus,
+        settings_digest=digest(STAMP),
+        input_digest=index["input_digest"],
+        rows=rows.num_rows,
+        rejects=0,
+        versions=versions("auditor", "numpy"),
+        seed=None,
+        seconds=time.perf_counter() - clock,
+        started_at=started,
+        outputs=(path,),
+        summary={"duplicates": repeated},
+    )
+    tables.record(run)
+    return repeated
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a worker counts while documents stream past."""
+
+    rejects: list[Reject]
+    bytes: int = 0
+
+
+def build_shard(job: ShardJob) -> None:
+    """Build one shard: every table's part, `documents` last. Runs in a worker."""
+    words = WordVectors(piece_table(find_encoder(job.settings.encoder)))
+    tally = _Tally([])
+    built = [
+        index_batch(batch, words, job.settings.store_text) for batch in batches(_texts(job, tally))
+    ]
+    paths, part, corpus = AuditPaths(job.root), job.shard.part, job.settings.corpus
+    write_part(paths, "rejects", corpus, f"index-{part}", rejects_table(tally.rejects, corpus))
+    for table in reversed(INDEX_TABLES):
+        empty = TABLES[table].schema.empty_table()
+        rows = pa.concat_tables([batch[table] for batch in built] or [empty])
+        if table == "documents":
+            rows = rows.replace_schema_metadata({"bytes": str(tally.bytes)})
+        write_part(paths, table, corpus, part, rows)
+
+
+def _texts(job: ShardJob, tally: _Tally) -> Iterator[Text]:
+    seen = set(job.exclude)
+    for source in job.shard.sources:
+        for item in read_documents(source, job.settings.corpus, job.settings.fields):
+            if isinstance(item, Reject):
+                tally.rejects.append(item)
+            elif item.document_id in seen:
+                reason = f"id {item.id!r} was used by an earlier document"
+                tally.rejects.append(Reject("index", item.file, item.line, reason))
+            else:
+                seen.add(item.document_id)
+                tally.bytes += len(item.text.encode())
+                yield _text(item)
+
+
+def _text(document: Document) -> Text:
+    row: dict[str, object] = {
+        "corpus": document.corpus,
+        "id": document.id,
+        **document.metadata,
+        "extra": document.extra,
+        "file": document.file,
+        "line": document.line,
+    }
+    return Text(document.document_id, f"{document.corpus}\x00{document.id}", document.text, row)
+
+
+def _index(
+    tables: Tables, shards: Sequence[Shard], settings: IndexSettings, progress: Progress
+) -> dict[str, Any]:
+    waiting = [s for s in shards if not _documents_part(tables, settings.corpus, s).is_file()]
+    _run_jobs([ShardJob(tables.paths.root, s, settings) for s in waiting], settings, progress)
+    _settle_repeated_ids(tables, shards, settings)
+    totals = _totals(tables, shards, settings.corpus)
+    if not totals["documents"]:
+        first = _first_reject(tables, shards, settings.corpus)
+        for table in (*INDEX_TABLES, "rejects"):
+            for shard in shards:
+                for name in (shard.part, f"index-{shard.part}"):
+                    tables.part(table, settings.corpus, name).unlink(missing_ok=True)
+        raise BadInput(f"no document could be read: {first}", "check --text, or the files")
+    return {
+        "corpus": settings.corpus,
+        **totals,
+        "shards_done": len(waiting),
+        "shards_skipped": len(shards) - len(waiting),
+    }
+
+
+def _run_jobs(jobs: Sequence[ShardJob], settings: IndexSettings, progress: Progress) -> None:
+    size = sum(source.size for job in jobs for source in job.shard.sources)
+    workers = min(settings.workers or os.cpu_count() or 1, len(jobs))
+    with progress.task(f"indexing {settings.corpus}", size, "B") as task:
+        if workers <= 1:
+            for job in jobs:
+                build_shard(job)
+                task.advance(_size(job))
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            running = {pool.submit(build_shard, job): job for job in jobs}
+            for future in as_completed(running):
+                future.result()
+                task.advance(_size(running[future]))
+
+
+def _size(job: ShardJob) -> int:
+    return sum(source.size for source in job.shard.sources)
+
+
+def _settle_repeated_ids(
+    tables: Tables, shards: Sequence[Shard], settings: IndexSettings
+) -> None:
+    """Build a shard again where an earlier one already holds some of its document ids."""
+    seen: set[int] = set()
+    for shard in shards:
+        path = _documents_part(tables, settings.corpus, shard)
+        ids = set(pq.read_table(path, columns=["document_id"])[0].to_pylist())
+        if repeated := ids & seen:
+            build_shard(ShardJob(tables.paths.root, shard, settings, frozenset(repeated)))
+        seen |= ids
+
+
+def _totals(tables: Tables, shards: Sequence[Shard], corpus: str) -> dict[str, int]:
+    """Count a corpus from its parts: the rows, and the words and bytes that were read."""
+    totals = dict.fromkeys(("documents", "passages", "words", "bytes", "rejects"), 0)
+    for shard in shards:
+        path = _documents_part(tables, corpus, shard)
+        words = pc.sum(pq.read_table(path, columns=["n_words"])[0]).as_py() or 0
+        metadata = pq.read_schema(path).metadata
+        totals["documents"] += pq.read_metadata(path).num_rows
+        totals["passages"] += pq.read_metadata(tables.part("passages", corpus, shard.part)).num_rows
+        totals["words"] += words
+        totals["bytes"] += int(metadata[b"bytes"])
+        rejects = tables.part("rejects", corpus, f"index-{shard.part}")
+        totals["rejects"] += pq.read_metadata(rejects).num_rows
+    return totals
+
+
+def _first_reject(tables: Tables, shards: Sequence[Shard], corpus: str) -> str:
+    for shard in shards:
+        rejects = pq.read_table(tables.part("rejects", corpus, f"index-{shard.part}")).to_pylist()
+        for row in rejects:
+            line = f" line {row['line']}" if row["line"] else ""
+            return f"{row['file']}{line}: {row['reason']}"
+    return "the files hold no records"
+
+
+def _duplicate_rows(tables: Tables, corpus: str) -> pa.Table:
+    passages = Catalogue(tables).query(
+        "SELECT p.passage_id, p.text, s.minhash FROM passages p JOIN documents d USING (document_id) "
+        "JOIN sketches s USING (passage_id) WHERE d.corpus = $corpus ORDER BY p.passage_id",
+        {"corpus": corpus},
+    )
+    ids = passages["passage_id"].to_numpy()
+    sketches = np.frombuffer(
+        b"".join(passages["minhash"].to_pylist()), np.uint8
+    ).reshape(len(ids), -1)
+    texts = passages["text"].to_pylist()
+    first, twin = _exact_twins(texts, sketches)
+    leaders = np.flatnonzero(first == np.arange(len(ids)))
+
+    def shingles_of(rows: Sequence[int]) -> list[Any]:
+        return shingle_sets([texts[leaders[row]] or "" for row in rows])
+
+    clusters = star_clusters(near_pairs(sketches[leaders], shingles_of))
+    leads = {int(leaders[row]): (int(leaders[r]), j) for row, (r, j) in clusters.items()}
+    rows = []
+    for row, leader in enumerate(first.tolist()):
+        representative, similarity = leads.get(leader, (leader, 1.0))
+        if representative != leader or twin[leader] or leader in leads:
+            kind = "exact" if representative == leader else "near"
+            rows.append((int(ids[row]), int(ids[representative]), kind, similarity))
+    sizes: dict[int, int] = {}
+    for _, representative, _, _ in rows:
+        sizes[representative] = sizes.get(representative, 0) + 1
+    names = TABLES["duplicates"].schema.names
+    return pa.Table.from_pylist(
+        [dict(zip(names, (*row, sizes[row[1]]), strict=True)) for row in rows],
+        schema=TABLES["duplicates"].schema,
+    )
+
+
+def _exact_twins(texts: list[str | None], sketches: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    """The first row with each row's text, and whether a row's text occurs more than once.
+
+    Without stored text the sketch stands for it: equal on all 128 minima.
+    """
+    keys = [
+        hashlib.blake2b(text.encode() if text is not None else sketch, digest_size=16).digest()
+        for text, sketch in zip(texts, map(bytes, sketches), strict=True)
+    ]
+    firsts: dict[bytes, int] = {}
+    first = np.array([firsts.setdefault(key, row) for row, key in enumerate(keys)], np.int64)
+    return first, np.bincount(first, minlength=len(first)) > 1
+
+
+def _settings(settings: IndexSettings, encoder_digest: str) -> dict[str, Any]:
+    fields = {"text": settings.fields.text, "id": settings.fields.id}
+    plain = {"corpus": settings.corpus, "store_text": settings.store_text, **fields}
+    return {**plain, "encoder": encoder_digest, "stamp": STAMP}
+
+
+def _documents_part(tables: Tables, corpus: str, shard: Shard) -> Path:
+    return tables.part("documents", corpus, shard.part)
+
+
+def _parts(tables: Tables, corpus: str, shards: Sequence[Shard]) -> Iterator[Path]:
+    for shard in shards:
+        yield from (tables.part(table, corpus, shard.part) for table in INDEX_TABLES)
+        yield tables.part("rejects", corpus, f"index-{shard.part}")
+
+
+def _manifest_path(name: str) -> Path | None:
+    path = Path(name)
+    if name.endswith(".toml") and path.is_file():
+        return path
+    return None if path.exists() else shipped_manifest(name)
+
+
+def _corpus_name(source: str) -> str:
+    name = Path(source.rstrip("/*")).name.split(".")[0]
+    return name or "corpus"

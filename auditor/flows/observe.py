@@ -1,0 +1,159 @@
+"""Files of transcripts or rates → transcripts, turns and observations of a study."""
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from auditor.errors import BadInput, UsageError
+from auditor.flows.progress import Progress
+from auditor.ingest.rates import StudyMapping, read_mapping, read_rates
+from auditor.ingest.records import Record, read_records
+from auditor.ingest.sources import find_sources
+from auditor.ingest.transcripts import RunState, Transcripts, counts, read_chats
+from auditor.plan import Run, Source, digest, file_digest, versions
+from auditor.records import Reject
+from auditor.store.catalogue import Catalogue
+from auditor.store.tables import Tables, now, rejects_table, rows_table
+
+FORMATS = ("auto", "chat", "rates")
+
+
+def observe(
+    tables: Tables,
+    files: Sequence[str],
+    study: str | None,
+    format_: str,
+    mapping: str | None,
+    selected: bool,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Read observation files, each its own study unless one is named; returns a summary a study.
+
+    selected: the transcripts were chosen by what happened in them, so they give no rates.
+    """
+    if format_ not in FORMATS:
+        raise UsageError(f"no format {format_!r}", "there are: " + ", ".join(FORMATS))
+    sources = find_sources(files)
+    names = read_mapping(Path(mapping)) if mapping else StudyMapping()
+    studies: dict[str, list[Source]] = {}
+    for source in sources:
+        studies.setdefault(study or Path(source.name).name.split(".")[0], []).append(source)
+    with progress.task("reading observations", len(sources), "files") as task:
+        summaries = []
+        for name, members in studies.items():
+            summaries.append(_observe(tables, name, members, format_, names, selected))
+            task.advance(len(members))
+    Catalogue(tables).write_file()
+    return summaries
+
+
+def _observe(
+    tables: Tables,
+    study: str,
+    sources: Sequence[Source],
+    format_: str,
+    mapping: StudyMapping,
+    selected: bool,
+) -> dict[str, Any]:
+    started, clock = now(), time.perf_counter()
+    settings = digest([format_, dict(mapping.columns), dict(mapping.behaviours), selected])
+    inputs = digest([(s.name, file_digest(Path(s.url.removeprefix("file://")))) for s in sources])
+    if done := _done(tables, study, settings, inputs):
+        return done
+    transcripts, rows, rejects = Transcripts(), list[dict[str, Any]](), list[Reject]()
+    for source in sources:
+        records = list(read_records(source, "observe"))
+        if _is_rates(records, format_):
+            read, refused = read_rates(records, source.name, study, mapping, started)
+            rows += read
+            rejects += refused
+        else:
+            _join(transcripts, read_chats(records, source.name, study, started))
+    rejects += transcripts.rejects
+    if not selected:
+        rows += [_counted(cell, study, sources[0].name, started) for cell in counts(transcripts.transcripts)]
+    if not rows and not transcripts.transcripts:
+        first = rejects[0] if rejects else None
+        reason = f"line {first.line}: {first.reason}" if first else "the file holds no records"
+        raise BadInput(f"{sources[0].name}: nothing could be read; {reason}", "auditor observe --help")
+    summary = _summary(study, transcripts, rows, rejects)
+    paths = [
+        tables.write(table, study, "part-00000.parquet", part)
+        for table, part in (
+            ("transcripts", rows_table("transcripts", transcripts.transcripts)),
+            ("turns", rows_table("turns", transcripts.turns)),
+            ("observations", rows_table("observations", rows)),
+        )
+    ]
+    paths.append(tables.write("rejects", study, "observe.parquet", rejects_table(rejects, study)))
+    run = Run(
+        stage="observe",
+        corpus=study,
+        settings_digest=settings,
+        input_digest=inputs,
+        rows=len(rows) + len(transcripts.transcripts),
+        rejects=len(rejects),
+        versions=versions("auditor", "pyarrow"),
+        seed=None,
+        seconds=time.perf_counter() - clock,
+        started_at=started,
+        outputs=tuple(paths),
+        summary=summary,
+    )
+    tables.record(run)
+    return summary
+
+
+def _done(tables: Tables, study: str, settings: str, inputs: str) -> dict[str, Any] | None:
+    for run in tables.current("observe", study):
+        if (run["settings_digest"], run["input_digest"]) == (settings, inputs):
+            summary: dict[str, Any] = json.loads(run["summary"])
+            return summary
+    return None
+
+
+def _is_rates(records: Sequence[Record | Reject], format_: str) -> bool:
+    if format_ != "auto":
+        return format_ == "rates"
+    first = next((r for r in records if isinstance(r, Record)), None)
+    return first is not None and "messages" not in first.fields
+
+
+def _join(into: Transcripts, more: Transcripts) -> None:
+    known = {row["transcript_id"] for row in into.transcripts}
+    for row in more.transcripts:
+        if row["transcript_id"] in known:
+            reason = f"id {row['id']!r} was used in another file of this study"
+            into.rejects.append(Reject("observe", row["file"], row["line"], reason))
+        else:
+            into.transcripts.append(row)
+            into.turns += [t for t in more.turns if t["transcript_id"] == row["transcript_id"]]
+    into.rejects += more.rejects
+    into.duplicates += more.duplicates
+
+
+def _counted(cell: dict[str, Any], study: str, file: str, at: datetime) -> dict[str, Any]:
+    empty = dict.fromkeys(("base_or_tuned", "prompt", "seed", "citation", "factors", "line"))
+    rate = cell["k"] / cell["n"]
+    return {
+        **cell, "study": study, "rate": rate, "unit": "transcript",
+        **empty, "file": file, "observed_at": at,
+    }  # fmt: skip
+
+
+def _summary(
+    study: str, transcripts: Transcripts, rows: Sequence[dict[str, Any]], rejects: Sequence[Reject]
+) -> dict[str, Any]:
+    return {
+        "study": study,
+        "transcripts": len(transcripts.transcripts),
+        "turns": len(transcripts.turns),
+        **{state.value: transcripts.count(state) for state in RunState},
+        "duplicates": transcripts.duplicates,
+        "rows": len(rows),
+        "rows_without_n": sum(row["n"] is None or row["k"] is None for row in rows),
+        "rejects": len(rejects),
+    }

@@ -1,0 +1,123 @@
+"""Stage-1 scores and framings of every passage, from vectors and cues; text is read, never moved."""
+
+import time
+
+import numpy as np
+import pyarrow as pa
+
+from auditor.behaviours.detectors import Heads, fit_heads
+from auditor.behaviours.spec import Behaviour, read_library
+from auditor.flows.progress import Progress
+from auditor.framing.classifiers import FramingHeads, fit_framing
+from auditor.index.encoder import Encoder, piece_table
+from auditor.index.vectors import WordVectors, unit
+from auditor.plan import Run, digest, versions
+from auditor.schema import FACETS, TABLES, VECTOR_DIMENSIONS
+from auditor.store.catalogue import SCORE_SCALE, Catalogue
+from auditor.store.tables import Tables, now
+
+CANDIDATE_SCORE = 0.9
+"""Framings are kept for passages that score at least this: some 2 % of the demo corpus."""
+
+BATCH_ROWS = 16_384
+
+_PASSAGES = (
+    "SELECT p.passage_id, p.text, v.vector FROM passages p JOIN vectors v USING (passage_id) "
+    "JOIN documents d USING (document_id) WHERE d.corpus = $corpus ORDER BY p.passage_id"
+)
+
+
+def score_corpus(tables: Tables, corpus: str, encoder: Encoder, progress: Progress) -> None:
+    """Score every passage of a corpus with the library's heads, unless that is already done."""
+    started, clock = now(), time.perf_counter()
+    library = read_library()
+    [index] = tables.current("index", corpus)
+    settings = digest([{b.id: b.digest for b in library.values()}, encoder.digest, CANDIDATE_SCORE])
+    done = tables.current("score", corpus)
+    if done and (done[0]["settings_digest"], done[0]["input_digest"]) == (
+        settings,
+        index["input_digest"],
+    ):
+        return
+    heads, framing = fit_detectors(library, WordVectors(piece_table(encoder)))
+    passages = Catalogue(tables).query(_PASSAGES, {"corpus": corpus})
+    scores, framings = [], []
+    with progress.task("scoring passages", passages.num_rows, "passages") as task:
+        for batch in passages.to_batches(max_chunksize=BATCH_ROWS):
+            vectors = stored_vectors(batch["vector"])
+            values = heads.scores(vectors, batch["text"])
+            scores.append(_score_rows(batch["passage_id"], heads, values))
+            framings.append(_framing_rows(batch["passage_id"], heads, framing, values, vectors))
+            task.advance(batch.num_rows)
+    paths = (
+        tables.write("scores", corpus, "part-00000.parquet", pa.concat_tables(scores)),
+        tables.write("framings", corpus, "part-00000.parquet", pa.concat_tables(framings)),
+    )
+    run = Run(
+        stage="score",
+        corpus=corpus,
+        settings_digest=settings,
+        input_digest=index["input_digest"],
+        rows=passages.num_rows,
+        rejects=0,
+        versions=versions("auditor", "numpy", "scikit-learn"),
+        seed=None,
+        seconds=time.perf_counter() - clock,
+        started_at=started,
+        outputs=paths,
+        summary={"passages": passages.num_rows},
+    )
+    tables.record(run)
+
+
+def fit_detectors(
+    library: dict[str, Behaviour], words: WordVectors
+) -> tuple[Heads, FramingHeads]:
+    """Fit the behaviour heads and the framing heads on the library's own texts."""
+    examples = [e for b in library.values() for e in b.examples if e.framing]
+    framing = fit_framing([dict(e.framing) for e in examples], words.of_texts([e.text for e in examples]))
+    return fit_heads(library, words), framing
+
+
+def stored_vectors(column: pa.Array) -> np.ndarray:  # type: ignore[type-arg]
+    """Turn a column of stored vectors into unit float vectors; (n, VECTOR_DIMENSIONS)."""
+    packed = np.frombuffer(b"".join(column.to_pylist()), np.int8)
+    return unit(packed.reshape(-1, VECTOR_DIMENSIONS))
+
+
+def _score_rows(ids: pa.Array, heads: Heads, values: np.ndarray) -> pa.Table:  # type: ignore[type-arg]
+    quantised = np.rint(values * SCORE_SCALE).astype(np.uint8)
+    columns = {b.id: pa.array(quantised[:, i]) for i, b in enumerate(heads.behaviours)}
+    return pa.table({"passage_id": ids, **columns})
+
+
+def _framing_rows(
+    ids: pa.Array,
+    heads: Heads,
+    framing: FramingHeads,
+    values: np.ndarray,  # type: ignore[type-arg]
+    vectors: np.ndarray,  # type: ignore[type-arg]
+) -> pa.Table:
+    learned = [i for i, behaviour in enumerate(heads.behaviours) if not behaviour.rule]
+    rows, columns = np.nonzero(values[:, learned] >= CANDIDATE_SCORE)
+    schema = TABLES["framings"].schema
+    if not len(rows):
+        return schema.empty_table()
+    probabilities = framing.probabilities(vectors[rows])
+    passages = ids.take(pa.array(rows))
+    names = pa.array([heads.behaviours[learned[column]].id for column in columns])
+    parts = [
+        pa.Table.from_arrays(
+            [
+                passages,
+                names,
+                pa.array([facet] * len(rows)),
+                pa.array([value] * len(rows)),
+                pa.array(probabilities[facet][value].astype(np.float32)),
+            ],
+            schema=schema,
+        )
+        for facet in FACETS
+        for value in FACETS[facet]
+    ]
+    return pa.concat_tables(parts)
