@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditor.flows.progress import Progress, Quiet
+from auditor.progress import Progress, Quiet
 from auditor.records import ClaimResult, Link, Prevalence
 from auditor.store.tables import Tables
 
@@ -30,7 +30,7 @@ class Audit:
 
     @classmethod
     def open(cls, root: str | Path, progress: Progress | None = None) -> "Audit":
-        """Open an audit; raises StageMissing where there is none, DamagedAudit where it is broken."""
+        """Open an audit; raises StageMissing where there is none, DamagedAudit if broken."""
         Tables.open(Path(root))
         return cls(Path(root), progress)
 
@@ -50,7 +50,7 @@ class Audit:
         *sources: str,
         corpus: str | None = None,
         text: str | None = None,
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,
         workers: int | None = None,
         store_text: bool = True,
         encoder: str = DEFAULT_ENCODER,
@@ -90,7 +90,7 @@ class Audit:
         self,
         *files: str,
         study: str | None = None,
-        format: str = "auto",  # noqa: A002
+        format: str = "auto",
         mapping: str | None = None,
         selected: bool = False,
     ) -> list[dict[str, Any]]:
@@ -100,7 +100,11 @@ class Audit:
         return observe(self.tables, files, study, format, mapping, selected, self._progress)
 
     def trace(
-        self, *transcripts: str, text: str | None = None, top: int = 3, encoder: str = DEFAULT_ENCODER
+        self,
+        *transcripts: str,
+        text: str | None = None,
+        top: int = 3,
+        encoder: str = DEFAULT_ENCODER,
     ) -> list[Link]:
         """Link one text, or transcripts' own words, to the passages they resemble."""
         from auditor.flows.trace import trace_text, trace_transcripts

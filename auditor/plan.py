@@ -16,7 +16,7 @@ FORMAT = 1
 """Version of the audit's files; an audit of another format is refused by name."""
 
 SHARD_BYTES = 8 * 1024 * 1024
-"""Source bytes a shard aims for: small enough for 2 GiB a worker, large enough to amortise start-up."""
+"""Source bytes a shard aims for: small enough for 2 GiB a worker, large enough for its start-up."""
 
 
 def canonical_json(value: object) -> str:

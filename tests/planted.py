@@ -55,7 +55,8 @@ def draw_labels() -> tuple[str, str]:
     settings = PROCESS["labels"]
     rng = np.random.default_rng(settings["seed"])
     cues = [re.compile(b.pattern or "$^") for b in read_library().values() if not b.rule]
-    labels, frame = [], io.StringIO()
+    labels: list[str] = []
+    frame = io.StringIO()
     writer = csv.writer(frame, lineterminator="\n")
     writer.writerow(("document", "start", "end", "genre", "pi"))
     for span, text in zip(truth(), texts(), strict=True):
@@ -64,7 +65,12 @@ def draw_labels() -> tuple[str, str]:
         writer.writerow((span["document"], span["start"], span["end"], span["genre"], pi))
         if rng.random() < pi:
             keys = ("document", "start", "end", "genre", "labels")
-            row = {"id": f"f{len(labels):04d}", **{k: span[k] for k in keys}, "text": text, "pi": pi}
+            row = {
+                "id": f"f{len(labels):04d}",
+                **{k: span[k] for k in keys},
+                "text": text,
+                "pi": pi,
+            }
             labels.append(json.dumps({**row, "reader_kind": "human"}, ensure_ascii=False))
     return "\n".join(labels) + "\n", frame.getvalue()
 

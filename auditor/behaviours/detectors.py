@@ -59,7 +59,9 @@ def fit_heads(library: Mapping[str, Behaviour], words: WordVectors) -> Heads:
     learned = [b for b in behaviours if not b.rule]
     texts = [e.text for b in learned for e in (*b.examples, *b.near_misses)]
     owners = [b.id for b in learned for _ in b.examples + b.near_misses]
-    positive = [flag for b in learned for flag in [True] * len(b.examples) + [False] * len(b.near_misses)]
+    positive = [
+        flag for b in learned for flag in [True] * len(b.examples) + [False] * len(b.near_misses)
+    ]
     cues = np.minimum(cue_counts(pa.array(texts), behaviours), CUE_CEILING).astype(np.float32)
     features = np.hstack([words.of_texts(texts), cues])
     weights = np.zeros((features.shape[1], len(behaviours)), np.float32)

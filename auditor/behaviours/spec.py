@@ -57,7 +57,7 @@ def cue_pattern(cues: Sequence[str]) -> str | None:
 
 
 def read_library(extra: Iterable[Path] = ()) -> dict[str, Behaviour]:
-    """Read the shipped behaviours and the user's own, by id; a user's file replaces its namesake."""
+    """Read the shipped behaviours and the user's own, by id; a user's replaces its namesake."""
     behaviours = [read_behaviour(path) for path in (*sorted(LIBRARY.glob("*.toml")), *extra)]
     return {behaviour.id: behaviour for behaviour in behaviours}
 

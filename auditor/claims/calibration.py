@@ -5,6 +5,7 @@ residual variance picks the value (moment matching), and the p-value is read off
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +48,9 @@ class Calibration:
 
     def _read(self, slope: Floats, scatter: Floats, lower: bool) -> Floats:
         """Interpolate p between the two grid points around each scatter."""
-        slope, scatter = np.broadcast_arrays(np.asarray(slope), np.asarray(scatter))
+        slope, scatter = np.broadcast_arrays(slope, scatter)
         worlds = self.slopes.shape[1]
-        side = "right" if lower else "left"
+        side: Literal["left", "right"] = "right" if lower else "left"
         ranks = np.stack([np.searchsorted(row, slope, side=side) for row in self.slopes])
         count = ranks if lower else worlds - ranks
         p = (1 + count) / (1 + worlds)
@@ -79,7 +80,9 @@ def calibrate(
     the measured ones are taken for true (the hard one for support).
     """
     fits = [
-        worlds_at(cells, beta, replace(scatter, behaviour=float(s)), judge, rates, rng, shrink, worlds)
+        worlds_at(
+            cells, beta, replace(scatter, behaviour=float(s)), judge, rates, rng, shrink, worlds
+        )
         for s in SCATTER_GRID
     ]
     slopes = np.sort(np.stack([fit.slope for fit in fits]), axis=1)

@@ -152,16 +152,16 @@ def _tests(found: Findings) -> list[TestResult]:
     tests = []
     if slope is not None:
         beta, observed = f"beta >= {claim.beta_min:g}", slope.slope.estimate
-        cap = f"scatter at most {claim.scatter.behaviour:g}, matched {slope.scatter:.2f}"
+        cap = f"scatter allowed {claim.scatter.behaviour:g}, shown {slope.scatter:.2f}; the larger"
         tests += [
             TestResult("no relation", observed, slope.p_none, "permutation of behaviours"),
             TestResult("refutes " + beta, observed, slope.p_refute, "simulation at beta_min", cap),
             TestResult(
-                "refutes, any scatter",
+                "refutes, scatter as shown",
                 observed,
-                slope.p_refute_uncapped,
+                slope.p_refute_as_shown,
                 "simulation at beta_min",
-                "sensitivity: the scatter the data show, whatever the claim allows",
+                "sensitivity: only the scatter the data show, even if the claim allows more",
             ),
             TestResult("supports " + beta, observed, slope.p_support, "simulation at beta_min"),
         ]

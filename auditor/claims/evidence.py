@@ -1,7 +1,7 @@
 """Locked frequencies and observed rows → the cells a claim is tested on.
 
-Rows without k and n are never trials. Which behaviours enter depends on the corpus side and on where
-rows exist, never on the outcomes.
+Rows without k and n are never trials. Which behaviours enter depends on the corpus side and on
+where rows exist, never on the outcomes.
 """
 
 import json
@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Frequency:
-    """How common a behaviour is, as the lock holds it: per million passages, and the log's error."""
+    """How common a behaviour is: per million passages, with the log's standard error."""
 
     behaviour: str
     kind: BehaviourKind
@@ -115,9 +115,7 @@ def covariate(rows: Sequence[Row], behaviours: Sequence[str], name: str) -> list
 
 def planned_cells(claim: Claim, frequencies: Mapping[str, Frequency]) -> Cells | None:
     """The cells the claim's design would fill, for power before outcomes; None for < 3 units."""
-    units = [
-        f for f in frequencies.values() if f.kind is BehaviourKind.BEHAVIOUR and f.usable
-    ]
+    units = [f for f in frequencies.values() if f.kind is BehaviourKind.BEHAVIOUR and f.usable]
     if len(units) < 3:
         return None
     design = claim.design

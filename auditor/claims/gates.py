@@ -73,7 +73,8 @@ def _u5_corpus(found: Findings) -> Gate:
     tier, w = found.claim.tier, found.concordance
     passed = tier == "A" or (tier == "B" and w is not None and w >= MIN_CONCORDANCE)
     shown = "one corpus" if w is None else f"Kendall W {w:.2f} over corpora"
-    needs = f"measure a second proxy corpus whose ranks agree (W >= {MIN_CONCORDANCE}), or the model's own"
+    agree = f"a second proxy corpus whose ranks agree (W >= {MIN_CONCORDANCE})"
+    needs = f"measure {agree}, or the model's own"
     return Gate("U5", passed, f"tier {tier}, {shown}", needs)
 
 
@@ -89,7 +90,9 @@ def _u7_controls(found: Findings) -> Gate:
     placebo_ok = found.placebo_p is not None and found.placebo_p > alpha
     control_ok = found.control_p is not None and found.control_p <= alpha
     value = f"placebo p = {_p(found.placebo_p)}, positive control p = {_p(found.control_p)}"
-    needs = f"observe {MIN_BEHAVIOURS} or more placebo behaviours and positive controls of the library"
+    needs = (
+        f"observe {MIN_BEHAVIOURS} or more placebo behaviours and positive controls of the library"
+    )
     return Gate("U7", placebo_ok and control_ok, value, needs)
 
 

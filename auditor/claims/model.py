@@ -121,8 +121,8 @@ def simulate(
 ) -> Ints:
     """Draw counts of worlds in which log frequency raises the logit by `beta`.
 
-    x: (worlds, behaviours) true log frequencies; rates: (arms,) observed shares each arm's intercept
-    is matched to. Returns (worlds, cells).
+    x: (worlds, behaviours) true log frequencies; rates: (arms,) observed shares that each arm's
+    intercept is matched to. Returns (worlds, cells).
     """
     worlds = len(x)
     deviations = (

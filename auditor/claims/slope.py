@@ -38,7 +38,7 @@ class SlopeTest:
     scatter: float
     p_none: float
     p_refute: float
-    p_refute_uncapped: float
+    p_refute_as_shown: float
     p_support: float
     forbidden_fraction: float
     power: float
@@ -57,35 +57,52 @@ def slope_test(claim: Claim, evidence: Evidence, worlds: int = WORLDS) -> SlopeT
     rates = cells.arm_rates(evidence.counts)
     observed = fit_slope(cells.x, effects)
     rng = stream(claim, "slope")
-    fair = calibrate(cells, claim.beta_min, claim.scatter, judge, rates, rng, True, worlds)
-    uncapped = fair.matched_scatter(observed.residual)
+    fair = fair_null(claim, evidence, worlds)
+    shown = fair.matched_scatter(observed.residual)
     relabelled = fit_slope(cells.x, rng.permuted(np.tile(effects, (RELABELLINGS, 1)), axis=1))
-    scatter = float(uncapped)
+    scatter = float(shown)
     return SlopeTest(
         slope=_estimate(claim, cells, judge, rates, observed, scatter, rng),
         scatter=scatter,
         p_none=slope_p(cells.x, effects, rng),
-        p_refute=float(_refutation(fair, observed, claim)),
-        p_refute_uncapped=float(fair.at_most(observed.slope, uncapped)),
+        p_refute=float(refutation(fair, observed, claim)),
+        p_refute_as_shown=float(fair.at_most(observed.slope, shown)),
         p_support=support_p(claim, evidence, judge, worlds),
-        forbidden_fraction=float(np.mean(_refutation(fair, relabelled, claim) <= claim.alpha)),
+        forbidden_fraction=float(np.mean(refutation(fair, relabelled, claim) <= claim.alpha)),
         power=_power(claim, cells, judge, rates, fair, rng, worlds),
         effects=effects,
     )
 
 
+def fair_null(claim: Claim, evidence: Evidence, worlds: int = WORLDS) -> Calibration:
+    """Worlds in which the claim holds at its boundary, true frequencies drawn given measured."""
+    rates = evidence.cells.arm_rates(evidence.counts)
+    rng = stream(claim, "refutation")
+    return calibrate(
+        evidence.cells, claim.beta_min, claim.scatter, claim.judge, rates, rng, True, worlds
+    )
+
+
+def refutation(fair: Calibration, fit: Fit, claim: Claim) -> Floats:
+    """P of slopes this flat if the claim holds.
+
+    The scatter is the larger of what the claim allows and what the data show: scatter alone refutes
+    nothing. A plug-in value alone refuted true claims in 9 % of worlds with 8 behaviours.
+    """
+    return fair.at_most(fit.slope, _scatter(fair, fit, claim))
+
+
 def support_p(claim: Claim, evidence: Evidence, judge: Judge, worlds: int = WORLDS) -> float:
     """P of slopes this steep if the true slope is only beta_min, measured frequencies being true.
 
-    Taking them for true is the hard null: errors in them could only flatten the observed slope. The
-    scatter is the one the data show, whatever the claim allows.
+    Taking them for true is the hard null: errors in them could only flatten the observed slope.
     """
     cells = evidence.cells
     rates = cells.arm_rates(evidence.counts)
     observed = fit_slope(cells.x, cells.behaviour_effects(evidence.counts))
     rng = stream(claim, "support")
     hard = calibrate(cells, claim.beta_min, claim.scatter, judge, rates, rng, False, worlds)
-    return float(hard.at_least(observed.slope, hard.matched_scatter(observed.residual)))
+    return float(hard.at_least(observed.slope, _scatter(hard, observed, claim)))
 
 
 def planned_power(claim: Claim, cells: Cells, worlds: int = WORLDS) -> float:
@@ -96,10 +113,8 @@ def planned_power(claim: Claim, cells: Cells, worlds: int = WORLDS) -> float:
     return _power(claim, cells, claim.judge, rates, fair, rng, worlds)
 
 
-def _refutation(fair: Calibration, fit: Fit, claim: Claim) -> Floats:
-    """P of slopes this flat if the claim holds, its scatter being at most what it allows."""
-    scatter = np.minimum(fair.matched_scatter(fit.residual), claim.scatter.behaviour)
-    return fair.at_most(fit.slope, scatter)
+def _scatter(null: Calibration, fit: Fit, claim: Claim) -> Floats:
+    return np.maximum(null.matched_scatter(fit.residual), claim.scatter.behaviour)
 
 
 def _power(
@@ -113,7 +128,7 @@ def _power(
 ) -> float:
     """Share of worlds at slope 0 and the worst locked scatter that refute the claim."""
     quiet = worlds_at(cells, 0.0, claim.scatter, judge, rates, rng, True, worlds)
-    return float(np.mean(_refutation(fair, quiet, claim) <= claim.alpha))
+    return float(np.mean(refutation(fair, quiet, claim) <= claim.alpha))
 
 
 def _estimate(

@@ -110,7 +110,9 @@ def read_claim(path: Path) -> Claim:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: {error}", "a claim is a TOML file") from error
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}", "name a bundled claim or a TOML file") from error
+        raise BadInput(
+            f"{path}: {error.strerror}", "name a bundled claim or a TOML file"
+        ) from error
     try:
         return _claim(content)
     except KeyError as error:

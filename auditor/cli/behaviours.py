@@ -28,9 +28,14 @@ def command(
     if json:
         console.write_json(found if action == "list" else found[0])
     elif action == "list":
-        rows = [(b["id"], b["kind"], b["title"], len(b["examples"]), len(b["near_misses"])) for b in found]
+        rows = [
+            (b["id"], b["kind"], b["title"], len(b["examples"]), len(b["near_misses"]))
+            for b in found
+        ]
         console.write_table(("id", "kind", "title", "examples", "near misses"), rows)
     else:
         shown = ("id", "title", "kind", "definition", "excludes", "opportunity", "rule")
         console.write_pairs({key: found[0][key] for key in shown if found[0][key]})
-        console.write_line(f"{len(found[0]['examples'])} examples, {len(found[0]['near_misses'])} near misses")
+        console.write_line(
+            f"{len(found[0]['examples'])} examples, {len(found[0]['near_misses'])} near misses"
+        )

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from auditor.flows.progress import Task
+from auditor.progress import Task
 from auditor.records import Interval, plain
 
 WIDE = 160

@@ -11,9 +11,9 @@ EXAMPLE = "auditor demo"
 
 
 def command(
-    folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where the audit goes.")
-    ] = Path("auditor-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the audit goes.")] = Path(
+        "auditor-demo"
+    ),
     json: Json = False,
 ) -> None:
     """Index, label, lock, observe, measure, trace and test the fixture; write the report."""

@@ -12,7 +12,9 @@ EXAMPLE = 'auditor detect --text "He forged the bill of lading and swore it was 
 
 
 def command(
-    file: Annotated[str | None, typer.Argument(metavar="[FILE|-]", help="JSONL of {id?, text}.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE|-]", help="JSONL of {id?, text}.")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="Score this text instead.")] = None,
     json: Json = False,
 ) -> None:
@@ -49,5 +51,7 @@ def _items(file: str | None) -> Iterator[dict[str, str]]:
                 if not isinstance(item["text"], str):
                     raise TypeError("text is not a string")
             except (ValueError, KeyError, TypeError) as error:
-                raise BadInput(f"{file} line {number}: {error}", "each line is {id?, text}") from error
+                raise BadInput(
+                    f"{file} line {number}: {error}", "each line is {id?, text}"
+                ) from error
             yield item

@@ -23,7 +23,8 @@ def command(
         str, typer.Option(help="Who read where a label does not say: human or model.")
     ] = "model",
     codebook: Annotated[
-        str, typer.Option(help="Behaviours the readers looked for, with commas; those named in FILE.")
+        str,
+        typer.Option(help="Behaviours the readers looked for, with commas; those named in FILE."),
     ] = "",
     corpus: Annotated[str | None, typer.Option(help="Corpus the documents are in.")] = None,
     json: Json = False,

@@ -13,7 +13,7 @@ def command(
     context: typer.Context,
     files: Annotated[list[str], typer.Argument(metavar="FILE…")],
     study: Annotated[str | None, typer.Option(help="Name of the study; the file's.")] = None,
-    format: Annotated[str, typer.Option(help="auto, chat or rates.")] = "auto",  # noqa: A002
+    format: Annotated[str, typer.Option(help="auto, chat or rates.")] = "auto",
     mapping: Annotated[
         str | None, typer.Option("--map", help="TOML that renames columns and behaviours.")
     ] = None,

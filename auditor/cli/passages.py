@@ -39,8 +39,14 @@ def command(
     for row in rows:
         score = "" if row["score"] is None else f"  score {row['score']:.2f}"
         told = "  ".join(f"{k} {v}" for k, v in (row["framing"] or {}).items())
-        read = "" if not row["labels"] else f"  labelled {[label['present'] for label in row['labels']]}"
-        console.write_line(f"{row['corpus']}/{row['document']} {row['start']}-{row['end']}{score}  {told}{read}")
+        read = (
+            ""
+            if not row["labels"]
+            else f"  labelled {[label['present'] for label in row['labels']]}"
+        )
+        console.write_line(
+            f"{row['corpus']}/{row['document']} {row['start']}-{row['end']}{score}  {told}{read}"
+        )
         console.write_marked(row["text"], row["evidence"])
         console.write_line("")
     if not rows:

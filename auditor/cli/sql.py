@@ -11,13 +11,14 @@ EXAMPLE = 'auditor -a A sql "select source, count(*) from documents group by 1"'
 def command(
     context: typer.Context,
     query: Annotated[
-        str | None, typer.Argument(metavar="[NAME|TEXT|FILE|-]", help="A shipped query or a SELECT.")
+        str | None,
+        typer.Argument(metavar="[NAME|TEXT|FILE|-]", help="A shipped query or a SELECT."),
     ] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("-p", metavar="K=V", help="A parameter of the query.")
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the shipped queries.")] = False,
-    format: Annotated[str, typer.Option(help="table, csv, json or parquet.")] = "table",  # noqa: A002
+    format: Annotated[str, typer.Option(help="table, csv, json or parquet.")] = "table",
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Run a shipped query by name or one SELECT; nothing is written, nothing outside is read."""

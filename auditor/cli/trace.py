@@ -42,7 +42,18 @@ def _shape(link: object) -> dict[str, object]:
     from auditor.records import plain
 
     flat = plain(link)
-    passage = {key: flat[key] for key in ("corpus", "document", "start", "end", "text", "source", "date")}
+    passage = {
+        key: flat[key] for key in ("corpus", "document", "start", "end", "text", "source", "date")
+    }
     span = {"start": flat["span_start"], "end": flat["span_end"], "text": flat["span_text"]}
-    rest = ("transcript", "turn", "kind", "strength", "placebo_percentile", "p", "framing", "multiplicity")
+    rest = (
+        "transcript",
+        "turn",
+        "kind",
+        "strength",
+        "placebo_percentile",
+        "p",
+        "framing",
+        "multiplicity",
+    )
     return {**{key: flat[key] for key in rest}, "span": span, "passage": passage}

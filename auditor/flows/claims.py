@@ -25,10 +25,10 @@ from auditor.claims.lock import (
 from auditor.claims.spec import Claim, choose_claims
 from auditor.errors import StageMissing
 from auditor.flows.measure import Measurer
-from auditor.flows.progress import Progress
 from auditor.paths import replacing
 from auditor.plan import Run, canonical_json, digest, versions
 from auditor.prevalence.targets import Target, parse_target
+from auditor.progress import Progress
 from auditor.records import BehaviourKind, ClaimResult, Prevalence, plain
 from auditor.statistics.concordance import kendall_w
 from auditor.store.catalogue import Catalogue
@@ -76,17 +76,18 @@ def _lock(tables: Tables, claim: Claim, measurer: Measurer) -> dict[str, Any]:
     prediction = predict(claim, frequencies, corpora, versions(*PACKAGES))
     sha256 = lock_digest(prediction)
     earlier = [row for row in _locks(tables, claim) if row["sha256"] == sha256]
+    locked_at = earlier[-1]["locked_at"] if earlier else now()
     row = {
         "claim_id": claim.id,
         "sha256": sha256,
         "prediction": canonical_json(prediction),
-        "locked_at": earlier[-1]["locked_at"] if earlier else now(),
+        "locked_at": locked_at,
     }
     if not earlier:
         name = f"{claim.id}-{sha256[:16]}"
         path = tables.write("locks", claim.id, f"{name}.parquet", rows_table("locks", [row]))
         _record(tables, "predict", name, claim, prediction["corpora"], path, started, clock)
-    return {"lock": sha256, "locked_at": row["locked_at"].isoformat(), **prediction}
+    return {"lock": sha256, "locked_at": locked_at.isoformat(), **prediction}
 
 
 def _test(
@@ -121,8 +122,12 @@ def _test(
         "result": canonical_json(plain(result)),
         "tested_at": now(),
     }
-    path = tables.write("verdicts", claim.id, "part-00000.parquet", rows_table("verdicts", [verdict]))
-    _record(tables, "test", claim.id, claim, [corpora, sorted(map(str, read))], path, started, clock)
+    path = tables.write(
+        "verdicts", claim.id, "part-00000.parquet", rows_table("verdicts", [verdict])
+    )
+    _record(
+        tables, "test", claim.id, claim, [corpora, sorted(map(str, read))], path, started, clock
+    )
     return result
 
 

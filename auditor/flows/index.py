@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from auditor.errors import BadInput
-from auditor.flows.progress import Progress
 from auditor.flows.score import score_corpus
 from auditor.index.build import INDEX_TABLES, STAMP, Text, batches, index_batch
 from auditor.index.duplicates import near_pairs, shingle_sets, star_clusters
@@ -31,6 +30,7 @@ from auditor.ingest.documents import Document, Fields, read_documents
 from auditor.ingest.sources import find_sources, read_manifest, shipped_manifest
 from auditor.paths import AuditPaths
 from auditor.plan import Run, Shard, Source, cut_shards, digest, versions
+from auditor.progress import Progress
 from auditor.records import Reject
 from auditor.schema import TABLES
 from auditor.store.catalogue import Catalogue
@@ -85,8 +85,15 @@ def index_sources(
     shards = cut_shards(sources, asked)
     input_digest = digest([shard.digest for shard in shards])
     done = tables.current("index", settings.corpus)
-    if done and (done[0]["settings_digest"], done[0]["input_digest"]) == (digest(asked), input_digest):
-        summary = {**json.loads(done[0]["summary"]), "shards_done": 0, "shards_skipped": len(shards)}
+    if done and (done[0]["settings_digest"], done[0]["input_digest"]) == (
+        digest(asked),
+        input_digest,
+    ):
+        summary = {
+            **json.loads(done[0]["summary"]),
+            "shards_done": 0,
+            "shards_skipped": len(shards),
+        }
     else:
         with progress.task("reading the encoder's word pieces", 1, "table"):
             piece_table(encoder)
@@ -125,7 +132,7 @@ def find_duplicates(tables: Tables, corpus: str, progress: Progress) -> int:
     with progress.task("finding near duplicates", 1, "pass"):
         rows = _duplicate_rows(tables, corpus)
     path = tables.write("duplicates", corpus, "part-00000.parquet", rows)
-    repeated = rows.num_rows - len(pc.unique(rows["representative"]))
+    repeated: int = rows.num_rows - len(pc.unique(rows["representative"]))
     run = Run(
         stage="duplicates",
         corpus=corpus,
@@ -239,9 +246,7 @@ def _size(job: ShardJob) -> int:
     return sum(source.size for source in job.shard.sources)
 
 
-def _settle_repeated_ids(
-    tables: Tables, shards: Sequence[Shard], settings: IndexSettings
-) -> None:
+def _settle_repeated_ids(tables: Tables, shards: Sequence[Shard], settings: IndexSettings) -> None:
     """Build a shard again where an earlier one already holds some of its document ids."""
     seen: set[int] = set()
     for shard in shards:
@@ -279,14 +284,15 @@ def _first_reject(tables: Tables, shards: Sequence[Shard], corpus: str) -> str:
 
 def _duplicate_rows(tables: Tables, corpus: str) -> pa.Table:
     passages = Catalogue(tables).query(
-        "SELECT p.passage_id, p.text, s.minhash FROM passages p JOIN documents d USING (document_id) "
+        "SELECT p.passage_id, p.text, s.minhash FROM passages p "
+        "JOIN documents d USING (document_id) "
         "JOIN sketches s USING (passage_id) WHERE d.corpus = $corpus ORDER BY p.passage_id",
         {"corpus": corpus},
     )
     ids = passages["passage_id"].to_numpy()
-    sketches = np.frombuffer(
-        b"".join(passages["minhash"].to_pylist()), np.uint8
-    ).reshape(len(ids), -1)
+    sketches = np.frombuffer(b"".join(passages["minhash"].to_pylist()), np.uint8).reshape(
+        len(ids), -1
+    )
     texts = passages["text"].to_pylist()
     first, twin = _exact_twins(texts, sketches)
     leaders = np.flatnonzero(first == np.arange(len(ids)))

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from auditor.behaviours.spec import choose, read_library
 from auditor.errors import BadInput, StageMissing
-from auditor.flows.progress import Progress
 from auditor.index.tokens import tokenise
 from auditor.ingest.records import Record, read_records
 from auditor.ingest.sources import find_sources
@@ -25,6 +24,7 @@ from auditor.labelling.importing import (
     read_frame,
 )
 from auditor.plan import Run, Source, digest, file_digest, versions
+from auditor.progress import Progress
 from auditor.records import Reject
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, now, rejects_table, rows_table
@@ -57,7 +57,9 @@ def import_file(
     choose(library, settings.codebook)
     records = list(read_records(source, "label"))
     frame_records = list(read_records(frame_source, "label")) if frame_source else []
-    named = {str(r.fields.get("document")) for r in (*records, *frame_records) if isinstance(r, Record)}
+    named = {
+        str(r.fields.get("document")) for r in (*records, *frame_records) if isinstance(r, Record)
+    }
     with progress.task("checking labels against the corpus", len(named), "documents") as task:
         documents = _documents(tables, sorted(named), settings.corpus, progress)
         frame, frame_rejects = _frame(frame_source, frame_records, documents)
@@ -66,17 +68,23 @@ def import_file(
         label_source = LabelSource(
             label_set, source.name, settings.reader_kind, "import", codebook, started
         )
-        imported = import_labels(records, source.name, documents, frame, list(library), label_source)
+        imported = import_labels(
+            records, source.name, documents, frame, list(library), label_source
+        )
         task.advance(len(named))
     if not imported.spans:
         first = imported.rejects[0] if imported.rejects else None
         reason = f"line {first.line}: {first.reason}" if first else "the file is empty"
-        raise BadInput(f"{path}: no label fits the corpus; {reason}", "index the labelled corpus first")
+        raise BadInput(
+            f"{path}: no label fits the corpus; {reason}", "index the labelled corpus first"
+        )
     if any(pi is None for pi in imported.spans.values()):
         progress.warn("labels without an inclusion probability cannot enter a rate")
     frames = _frame_rows(tables, label_set, frame or imported.spans, documents)
     rejects = (*frame_rejects, *imported.rejects)
-    return _write(tables, label_set, imported, frames, rejects, [source, frame_source], started, clock)
+    return _write(
+        tables, label_set, imported, frames, rejects, [source, frame_source], started, clock
+    )
 
 
 def _write(
@@ -154,7 +162,9 @@ def _documents(
         'SELECT p.document_id, d.id, d.corpus, d.n_chars, p.start, p."end", p.text '
         "FROM wanted JOIN documents d USING (id, corpus) "
         "LEFT JOIN passages p USING (document_id) ORDER BY p.document_id, p.start",
-        wanted=pa.table({"id": [i for i, _ in ids.values()], "corpus": [c for _, c in ids.values()]}),
+        wanted=pa.table(
+            {"id": [i for i, _ in ids.values()], "corpus": [c for _, c in ids.values()]}
+        ),
     ).to_pylist()
     parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
@@ -182,9 +192,7 @@ def _resolve(
         for row in claims:
             key = (row["id"], row["corpus"])
             rivals = {r["name"] for r in claims if (r["id"], r["corpus"]) == key} - {row["name"]}
-            if row["name"] not in found and key not in taken and not rivals:
-                found.setdefault(row["name"], set()).add(key)
-            elif same:
+            if (row["name"] not in found and key not in taken and not rivals) or same:
                 found.setdefault(row["name"], set()).add(key)
     for name, keys in found.items():
         if len(keys) > 1:
@@ -229,7 +237,7 @@ def _frame_rows(
         'least(s."end", p."end")::BIGINT - greatest(s.start, p.start)::BIGINT) AS multiplicity '
         "FROM spans s LEFT JOIN passages p ON p.document_id = s.document_id "
         'AND p.start < s."end" AND p."end" > s.start LEFT JOIN duplicates u USING (passage_id) '
-        "GROUP BY ALL ORDER BY s.document_id, s.start, s.\"end\"",
+        'GROUP BY ALL ORDER BY s.document_id, s.start, s."end"',
         spans=table,
     )
 
@@ -239,7 +247,13 @@ def _span_words(spans: Iterable[Span], documents: dict[str, KnownDocument]) -> l
     known = {d.document_id: d for d in documents.values()}
     ids = sorted({span[0] for span in spans if known[span[0]].text is not None})
     tokens = tokenise([known[i].text or "" for i in ids])
-    bounds = dict(zip(ids, zip(tokens.document_offsets, tokens.document_offsets[1:], strict=False), strict=True))
+    bounds = dict(
+        zip(
+            ids,
+            zip(tokens.document_offsets, tokens.document_offsets[1:], strict=False),
+            strict=True,
+        )
+    )
     counts = []
     for document_id, start, end in spans:
         if document_id not in bounds:

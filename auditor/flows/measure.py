@@ -4,7 +4,6 @@ SQL gathers and counts; the estimators see arrays. One `Measurer` loads a label 
 answers any target of it, for `measure` and for the claims alike.
 """
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,7 +64,9 @@ class Measurer:
         """Every measurable row of some behaviours in some corpora, split by a facet or a field."""
         for corpus in corpora:
             for behaviour in behaviours:
-                labelled = [s for s in self.sets if s.corpus == corpus and behaviour.id in s.samples]
+                labelled = [
+                    s for s in self.sets if s.corpus == corpus and behaviour.id in s.samples
+                ]
                 for one in labelled:
                     yield from _labelled_rows(one, behaviour.id, by)
                 if behaviour.rule:
@@ -88,7 +89,12 @@ class Measurer:
         fields = ", ".join(f"{sql} AS {name}" for name, sql in FIELDS.items())
         frames = self.catalogue.query(_FRAMES.format(fields=fields))
         labels = self.catalogue.query(_LABELS.format(fields=fields))
-        pairs = sorted({(r["label_set"], r["corpus"]) for r in labels.select(["label_set", "corpus"]).to_pylist()})
+        pairs = sorted(
+            {
+                (r["label_set"], r["corpus"])
+                for r in labels.select(["label_set", "corpus"]).to_pylist()
+            }
+        )
         for name, corpus in pairs:
             inside = _where(labels, label_set=name, corpus=corpus)
             frame = _where(frames, label_set=name, corpus=corpus)
@@ -124,7 +130,7 @@ class Measurer:
 def measure(
     tables: Tables, ids: Sequence[str], by: Sequence[str], corpus: str | None
 ) -> list[Prevalence]:
-    """Measure behaviours and write table `prevalence`; splits by stance and mode where none is named."""
+    """Measure behaviours and write `prevalence`; by stance and mode too where no split is named."""
     started, clock = now(), time.perf_counter()
     _check_splits(by)
     behaviours = choose(read_library(), ids)
@@ -136,7 +142,10 @@ def measure(
         group = [row for row in rows if row.corpus == name]
         name_of_run = "-".join([name, *(split or "all" for split in splits), *ids])
         path = tables.write(
-            "prevalence", name, f"{digest(name_of_run)}.parquet", rows_table("prevalence", [flat(r) for r in group])
+            "prevalence",
+            name,
+            f"{digest(name_of_run)}.parquet",
+            rows_table("prevalence", [flat(r) for r in group]),
         )
         inputs = [r["input_digest"] for s in ("index", "label", "score") for r in tables.current(s)]
         run = Run(
@@ -207,9 +216,7 @@ def _sample(behaviour: str, corpus: str, label_set: str, rows: pa.Table) -> Samp
         pi=rows["pi"].to_numpy(),
         multiplicity=rows["multiplicity"].to_numpy().astype(float),
         present=rows["present"].to_numpy(zero_copy_only=False).astype(bool),
-        facets={
-            f: np.array(rows[f].to_pylist(), object) for f in (*FACETS, *OPTIONAL_FACETS)
-        },
+        facets={f: np.array(rows[f].to_pylist(), object) for f in (*FACETS, *OPTIONAL_FACETS)},
     )
 
 
@@ -220,7 +227,9 @@ def _frame_sizes(
 
     Where only the labelled spans are known, the frame is what they stand for: the sum of 1/pi.
     """
-    spans = len(set(zip(*(labels[c].to_pylist() for c in ("document_id", "start", "end")), strict=True)))
+    spans = len(
+        set(zip(*(labels[c].to_pylist() for c in ("document_id", "start", "end")), strict=True))
+    )
     weight = np.ones(frame.num_rows) if frame.num_rows > spans else 1.0 / frame["pi"].to_numpy()
     words = weight * frame["n_words"].to_numpy()
     parts: dict[str, dict[str, Frame]] = {}

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from auditor.errors import BadInput, UsageError
-from auditor.flows.progress import Progress
 from auditor.ingest.rates import StudyMapping, read_mapping, read_rates
 from auditor.ingest.records import Record, read_records
 from auditor.ingest.sources import find_sources
 from auditor.ingest.transcripts import RunState, Transcripts, counts, read_chats
 from auditor.plan import Run, Source, digest, file_digest, versions
+from auditor.progress import Progress
 from auditor.records import Reject
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, now, rejects_table, rows_table
@@ -74,11 +74,16 @@ def _observe(
             _join(transcripts, read_chats(records, source.name, study, started))
     rejects += transcripts.rejects
     if not selected:
-        rows += [_counted(cell, study, sources[0].name, started) for cell in counts(transcripts.transcripts)]
+        rows += [
+            _counted(cell, study, sources[0].name, started)
+            for cell in counts(transcripts.transcripts)
+        ]
     if not rows and not transcripts.transcripts:
         first = rejects[0] if rejects else None
         reason = f"line {first.line}: {first.reason}" if first else "the file holds no records"
-        raise BadInput(f"{sources[0].name}: nothing could be read; {reason}", "auditor observe --help")
+        raise BadInput(
+            f"{sources[0].name}: nothing could be read; {reason}", "auditor observe --help"
+        )
     summary = _summary(study, transcripts, rows, rejects)
     paths = [
         tables.write(table, study, "part-00000.parquet", part)

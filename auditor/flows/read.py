@@ -1,8 +1,8 @@
-"""Questions that write nothing: passages to read, a text's scores, SQL, the state of every stage."""
+"""Questions that write nothing: passages, a text's scores, SQL, the state of every stage."""
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,9 @@ def _state(tables: Tables, run: Mapping[str, Any]) -> State:
 
 
 def _passages_sql(wanted: PassageFilter) -> tuple[str, dict[str, Any]]:
-    columns = "p.passage_id, p.corpus, p.document, p.source, p.title, p.date, p.start, p.\"end\", p.text"
+    columns = (
+        'p.passage_id, p.corpus, p.document, p.source, p.title, p.date, p.start, p."end", p.text'
+    )
     parameters: dict[str, Any] = {}
     where, order = ["p.text IS NOT NULL"], "p.passage_id"
     joins, score, framing, labels = "", "NULL", "NULL", "NULL"
@@ -151,7 +153,9 @@ def _passages_sql(wanted: PassageFilter) -> tuple[str, dict[str, Any]]:
         order = "s.score DESC, p.passage_id"
     for number, (facet, value) in enumerate((wanted.framing or {}).items()):
         if facet not in FACETS or not wanted.behaviour:
-            raise UsageError("a framing needs a behaviour", "auditor passages deception --mode fiction")
+            raise UsageError(
+                "a framing needs a behaviour", "auditor passages deception --mode fiction"
+            )
         parameters |= {f"facet{number}": facet, f"value{number}": value}
         where.append(_HAS_FRAMING.format(n=number))
     if wanted.text:
@@ -166,7 +170,8 @@ def _passages_sql(wanted: PassageFilter) -> tuple[str, dict[str, Any]]:
     limit = wanted.random if wanted.random is not None else wanted.top
     sql = (
         f"SELECT {columns}, {score} AS score, {framing} AS framing, {labels} AS labels "
-        f"FROM passages_full p {joins} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT {int(limit)}"
+        f"FROM passages_full p {joins} WHERE {' AND '.join(where)} "
+        f"ORDER BY {order} LIMIT {int(limit)}"
     )
     return sql, parameters
 

@@ -90,8 +90,9 @@ def _link(row: dict[str, Any]) -> Link:
 
 
 _PREVALENCE = (
-    "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY target, corpus, facet, value, label_set "
-    "ORDER BY labels DESC) AS n FROM prevalence) WHERE n = 1 ORDER BY behaviour, facet NULLS FIRST, value"
+    "SELECT * FROM prevalence QUALIFY row_number() OVER "
+    "(PARTITION BY target, corpus, facet, value, label_set ORDER BY labels DESC) = 1 "
+    "ORDER BY behaviour, facet NULLS FIRST, value"
 )
 _VERDICTS = "SELECT result FROM verdicts ORDER BY claim_id"
 _LINKS = (
@@ -101,6 +102,7 @@ _LINKS = (
     'p."end", p.text, p.source, p.date, p.multiplicity '
     "FROM links k JOIN passages_full p USING (passage_id) "
     "LEFT JOIN turns t ON t.transcript_id = k.transcript_id AND t.turn = k.turn "
-    "QUALIFY row_number() OVER (PARTITION BY k.transcript_id, k.turn, k.kind ORDER BY k.strength DESC) = 1 "
+    "QUALIFY row_number() OVER "
+    "(PARTITION BY k.transcript_id, k.turn, k.kind ORDER BY k.strength DESC) = 1 "
     "ORDER BY k.kind = 'copied' DESC, k.kind = 'near' DESC, k.strength DESC LIMIT $most"
 )

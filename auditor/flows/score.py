@@ -1,20 +1,23 @@
-"""Stage-1 scores and framings of every passage, from vectors and cues; text is read, never moved."""
+"""Stage-1 scores and framings of every passage, from its vector and its cues."""
 
 import time
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from auditor.behaviours.detectors import Heads, fit_heads
 from auditor.behaviours.spec import Behaviour, read_library
-from auditor.flows.progress import Progress
 from auditor.framing.classifiers import FramingHeads, fit_framing
 from auditor.index.encoder import Encoder, piece_table
 from auditor.index.vectors import WordVectors, unit
 from auditor.plan import Run, digest, versions
+from auditor.progress import Progress
 from auditor.schema import FACETS, TABLES, VECTOR_DIMENSIONS
 from auditor.store.catalogue import SCORE_SCALE, Catalogue
 from auditor.store.tables import Tables, now
+
+Floats = npt.NDArray[np.float32]
 
 CANDIDATE_SCORE = 0.9
 """Framings are kept for passages that score at least this: some 2 % of the demo corpus."""
@@ -70,22 +73,22 @@ def score_corpus(tables: Tables, corpus: str, encoder: Encoder, progress: Progre
     tables.record(run)
 
 
-def fit_detectors(
-    library: dict[str, Behaviour], words: WordVectors
-) -> tuple[Heads, FramingHeads]:
+def fit_detectors(library: dict[str, Behaviour], words: WordVectors) -> tuple[Heads, FramingHeads]:
     """Fit the behaviour heads and the framing heads on the library's own texts."""
     examples = [e for b in library.values() for e in b.examples if e.framing]
-    framing = fit_framing([dict(e.framing) for e in examples], words.of_texts([e.text for e in examples]))
+    framing = fit_framing(
+        [dict(e.framing) for e in examples], words.of_texts([e.text for e in examples])
+    )
     return fit_heads(library, words), framing
 
 
-def stored_vectors(column: pa.Array) -> np.ndarray:  # type: ignore[type-arg]
+def stored_vectors(column: pa.Array) -> Floats:
     """Turn a column of stored vectors into unit float vectors; (n, VECTOR_DIMENSIONS)."""
     packed = np.frombuffer(b"".join(column.to_pylist()), np.int8)
     return unit(packed.reshape(-1, VECTOR_DIMENSIONS))
 
 
-def _score_rows(ids: pa.Array, heads: Heads, values: np.ndarray) -> pa.Table:  # type: ignore[type-arg]
+def _score_rows(ids: pa.Array, heads: Heads, values: Floats) -> pa.Table:
     quantised = np.rint(values * SCORE_SCALE).astype(np.uint8)
     columns = {b.id: pa.array(quantised[:, i]) for i, b in enumerate(heads.behaviours)}
     return pa.table({"passage_id": ids, **columns})
@@ -95,8 +98,8 @@ def _framing_rows(
     ids: pa.Array,
     heads: Heads,
     framing: FramingHeads,
-    values: np.ndarray,  # type: ignore[type-arg]
-    vectors: np.ndarray,  # type: ignore[type-arg]
+    values: Floats,
+    vectors: Floats,
 ) -> pa.Table:
     learned = [i for i, behaviour in enumerate(heads.behaviours) if not behaviour.rule]
     rows, columns = np.nonzero(values[:, learned] >= CANDIDATE_SCORE)

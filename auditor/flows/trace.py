@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from auditor.errors import StageMissing, UsageError
-from auditor.flows.progress import Progress
 from auditor.flows.score import stored_vectors
 from auditor.index.build import minhash
 from auditor.index.duplicates import shingle_sets
@@ -24,6 +23,7 @@ from auditor.index.kernels import cut_passages
 from auditor.index.tokens import Tokens, tokenise, word_hashes
 from auditor.index.vectors import WordVectors
 from auditor.plan import Run, digest, versions
+from auditor.progress import Progress
 from auditor.records import Link, LinkKind
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, now, rows_table
@@ -37,7 +37,7 @@ CANDIDATES = 12
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Words to trace: a text given by hand, or one turn of a transcript with what came before it."""
+    """Words to trace: a text given by hand, or a turn of a transcript and what came before it."""
 
     text: str
     transcript: str | None = None
@@ -176,8 +176,7 @@ class Tracer:
         for one, vector in zip(new, vectors, strict=True):
             self._meanings[one["passage_id"]] = vector
         known = [self._meanings[one["passage_id"]] for one in about]
-        strengths: npt.NDArray[np.float32] = np.stack(known) @ own if known else np.empty(0)
-        return strengths
+        return np.array([vector @ own for vector in known], np.float32)
 
     def _near(self, span: _Span) -> dict[int, float]:
         """Rows of near copies with the containment of the span's shingles, verified on text."""
@@ -189,7 +188,9 @@ class Tracer:
         about = self._about([int(self._ids[row]) for row in rows])
         texts = [about[int(self._ids[row])]["text"] or "" for row in rows]
         own, *theirs = shingle_sets([span.text, *texts])
-        scored = {int(row): containment(own, other) for row, other in zip(rows, theirs, strict=True)}
+        scored = {
+            int(row): containment(own, other) for row, other in zip(rows, theirs, strict=True)
+        }
         kept = {row: share for row, share in scored.items() if share >= MIN_CONTAINMENT}
         return dict(sorted(kept.items(), key=lambda item: -item[1]))
 
@@ -211,7 +212,7 @@ def trace_text(tables: Tables, text: str, top: int, encoder: str) -> list[Link]:
 def trace_transcripts(
     tables: Tables, ids: Sequence[str], top: int, encoder: str, progress: Progress
 ) -> list[Link]:
-    """Trace the model's own words of transcripts, and write table `links`; all of them for no ids."""
+    """Trace the model's own words of transcripts into `links`; all of them for no ids."""
     started, clock = now(), time.perf_counter()
     utterances = _utterances(tables, ids)
     tracer = Tracer(tables, find_encoder(encoder))
@@ -221,7 +222,9 @@ def trace_transcripts(
             links += tracer.links(utterance, top)
             task.advance(1)
     group = digest(sorted(ids))[:16] if ids else "all"
-    path = tables.write("links", group, "part-00000.parquet", rows_table("links", [_row(k) for k in links]))
+    path = tables.write(
+        "links", group, "part-00000.parquet", rows_table("links", [_row(k) for k in links])
+    )
     inputs = [r["input_digest"] for s in ("index", "observe") for r in tables.current(s)]
     run = Run(
         stage="trace",
@@ -261,7 +264,7 @@ def _utterances(tables: Tables, ids: Sequence[str]) -> list[Utterance]:
 
 
 def _earlier(rows: Iterable[dict[str, Any]], row: dict[str, Any]) -> tuple[str, ...]:
-    """The words the model was given before it spoke: everything in earlier turns it did not write."""
+    """The words the model was given before it spoke: earlier turns that it did not write."""
     return tuple(
         other["text"]
         for other in rows

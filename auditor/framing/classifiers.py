@@ -1,7 +1,7 @@
 """Framing classifiers: one multinomial logistic head per facet, on static vectors.
 
-Fitted on the library's examples across all behaviours; a facet's value is a property of the telling,
-so the behaviours share a head.
+Fitted on the library's examples across all behaviours; a facet's value is a property of the
+telling, so the behaviours share a head.
 """
 
 from collections.abc import Iterable, Sequence

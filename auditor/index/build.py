@@ -63,9 +63,7 @@ def batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
         yield batch
 
 
-def index_batch(
-    texts: Sequence[Text], words: WordVectors, store_text: bool
-) -> dict[str, pa.Table]:
+def index_batch(texts: Sequence[Text], words: WordVectors, store_text: bool) -> dict[str, pa.Table]:
     """Index some documents; returns one Arrow table for each of INDEX_TABLES."""
     tokens = tokenise([text.text for text in texts])
     spans = _cut(tokens)
@@ -79,7 +77,9 @@ def index_batch(
     }
 
 
-def minhash(words: npt.NDArray[np.uint64], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+def minhash(
+    words: npt.NDArray[np.uint64], offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint32]:
     """Full 32-bit MinHash of each run of words; returns (runs, SKETCH_PERMUTATIONS)."""
     a, b = _permutations()
     out = np.empty((len(offsets) - 1, SKETCH_PERMUTATIONS), np.uint32)

@@ -1,7 +1,7 @@
 """Passages with an equal or near-equal twin, as star clusters around a representative.
 
 Exact twins are found by a hash of the text, near ones by MinHash bands and the exact Jaccard of
-their shingle sets. Every member is verified against its representative: similarity is never chained.
+their shingle sets. Every member is verified against its representative: nothing is chained.
 """
 
 from collections import defaultdict

@@ -53,7 +53,7 @@ class Encoder:
 
 
 def find_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
-    """Find an encoder on this machine; nothing is downloaded. Raises BadInput where it is absent."""
+    """Find an encoder on this machine; nothing is downloaded. Raises BadInput if absent."""
     location = _location(name)
     weights = sorted(Path(location).glob("*.safetensors")) or sorted(Path(location).glob("*.bin"))
     if not weights:
@@ -111,7 +111,7 @@ class PieceTable:
 
 
 def piece_table(encoder: Encoder) -> PieceTable:
-    """Give an encoder's static pieces: from the user's cache, or distilled (some 20 s) and cached."""
+    """Give an encoder's static pieces: cached, or distilled (some 20 s) and then cached."""
     folder = cache_folder("pieces") / f"{encoder.digest[:16]}-{VECTOR_DIMENSIONS}"
     tokenizer_path, vectors_path = folder / "tokenizer.json", folder / "vectors.npy"
     if not vectors_path.is_file():
@@ -143,6 +143,6 @@ def _quieten() -> None:
     """Keep the libraries' own progress bars and load reports off the terminal."""
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)

@@ -30,7 +30,7 @@ _NO_POSITION = np.int64(-1)
 
 
 @njit(cache=True)
-def mix64(value):  # noqa: ANN001, ANN201
+def mix64(value):
     """MurmurHash3's 64-bit finaliser: every input bit moves every output bit."""
     value = np.uint64(value)
     value ^= value >> np.uint64(33)
@@ -41,7 +41,7 @@ def mix64(value):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True)
-def mix32(value):  # noqa: ANN001, ANN201
+def mix32(value):
     """MurmurHash3's 32-bit finaliser, the pre-mix of datasketch's affine32 scheme."""
     value = np.uint32(value)
     value ^= value >> np.uint32(16)
@@ -52,7 +52,7 @@ def mix32(value):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True)
-def decode(buffer, at):  # noqa: ANN001, ANN201
+def decode(buffer, at):
     """Give the code point at a byte and its length in bytes; the buffer is valid UTF-8."""
     first = np.uint32(buffer[at])
     if first < 0x80:
@@ -67,7 +67,7 @@ def decode(buffer, at):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True)
-def classify(code, classes):  # noqa: ANN001, ANN201
+def classify(code, classes):
     """Give a code point's class; above the table only tags and selectors are nothing."""
     if code < TABLE_SIZE:
         return classes[code]
@@ -75,7 +75,9 @@ def classify(code, classes):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True)
-def tokenise(buffer, offsets, classes, folded, starts, ends, char_starts, char_ends, hashes, flags, counts):  # noqa: ANN001, ANN201, C901, E501
+def tokenise(
+    buffer, offsets, classes, folded, starts, ends, char_starts, char_ends, hashes, flags, counts
+):
     """Cut documents into tokens; returns the number of tokens.
 
     buffer: (bytes,) uint8, valid UTF-8; offsets: (documents + 1,) int64. The token arrays must hold
@@ -118,7 +120,7 @@ def tokenise(buffer, offsets, classes, folded, starts, ends, char_starts, char_e
                         break
                     code, length = decode(buffer, at)
                     kind = classify(code, classes)
-                    if (code == _APOSTROPHE or code == _RIGHT_QUOTE) and at + length < stop:
+                    if code in (_APOSTROPHE, _RIGHT_QUOTE) and at + length < stop:
                         following, _ = decode(buffer, at + length)
                         if classify(following, classes) == WORD:
                             kind = WORD
@@ -141,7 +143,14 @@ def tokenise(buffer, offsets, classes, folded, starts, ends, char_starts, char_e
             if is_word:
                 terminal, after_short = False, short_capital
                 words += 1
-            elif code == 0x21 or code == 0x3F or code == 0x2026 or 0x3002 == code or 0xFF01 == code or 0xFF1F == code:  # noqa: E501
+            elif (
+                code == 0x21
+                or code == 0x3F
+                or code == 0x2026
+                or code == 0x3002
+                or code == 0xFF01
+                or code == 0xFF1F
+            ):
                 terminal, after_short = True, False
             elif code == _FULL_STOP:
                 terminal = True
@@ -156,7 +165,7 @@ def tokenise(buffer, offsets, classes, folded, starts, ends, char_starts, char_e
 
 
 @njit(cache=True)
-def cut_passages(flags, token_offsets, out):  # noqa: ANN001, ANN201, C901
+def cut_passages(flags, token_offsets, out):
     """Cut each document's tokens into passages; returns their number.
 
     token_offsets: (documents + 1,) int64; out: (passages, 4) int64 gets document, first token, one
@@ -186,7 +195,7 @@ def cut_passages(flags, token_offsets, out):  # noqa: ANN001, ANN201, C901
 
 
 @njit(cache=True)
-def shingle_hashes(words, out):  # noqa: ANN001, ANN201
+def shingle_hashes(words, out):
     """Hash every run of SHINGLE_WORDS words to 32 bits; a shorter text is one shingle.
 
     words: (n,) uint64; out: (>= n,) uint32. Returns the number of shingles.
@@ -204,7 +213,7 @@ def shingle_hashes(words, out):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True)
-def sketch(words, word_offsets, a, b, out):  # noqa: ANN001, ANN201
+def sketch(words, word_offsets, a, b, out):
     """MinHash every passage: minima of a*h+b mod 2^32 over its mixed shingle hashes.
 
     words: (n,) uint64 of all passages; word_offsets: (passages + 1,) int64; a, b: (permutations,)
@@ -226,7 +235,7 @@ def sketch(words, word_offsets, a, b, out):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True)
-def winnow(words, word_offsets, fingerprints, documents, positions):  # noqa: ANN001, ANN201
+def winnow(words, word_offsets, fingerprints, documents, positions):
     """Keep the least hash of every window of a document's 6-word hashes; returns how many.
 
     words: (n,) uint64; word_offsets: (documents + 1,) int64. The rightmost of equal minima is kept
@@ -259,12 +268,12 @@ def winnow(words, word_offsets, fingerprints, documents, positions):  # noqa: AN
 
 
 @njit(cache=True)
-def look_up(hashes, keys, values, size, new):  # noqa: ANN001, ANN201
+def look_up(hashes, keys, values, size, new):
     """Number tokens by their hash, adding words that are not yet in the table.
 
     hashes: (n,) uint64; keys: (capacity,) uint64, zero where free, a power of two at least twice
-    the words; values: (capacity,) int64; size: words in the table; new: (n,) int64 gets the token of
-    each added word. Returns the (n,) numbers and how many words were added.
+    the words; values: (capacity,) int64; size: words in the table; new: (n,) int64 gets the token
+    of each added word. Returns the (n,) numbers and how many words were added.
     """
     out = np.empty(len(hashes), np.int32)
     mask = np.uint64(len(keys) - 1)
@@ -284,7 +293,7 @@ def look_up(hashes, keys, values, size, new):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True)
-def reinsert(old_keys, old_values, keys, values):  # noqa: ANN001, ANN201
+def reinsert(old_keys, old_values, keys, values):
     """Move the entries of a word table into a larger, empty one."""
     mask = np.uint64(len(keys) - 1)
     for i in range(len(old_keys)):
@@ -296,7 +305,7 @@ def reinsert(old_keys, old_values, keys, values):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True)
-def sum_vectors(numbers, token_offsets, table, out):  # noqa: ANN001, ANN201
+def sum_vectors(numbers, token_offsets, table, out):
     """Add up the vectors of each passage's tokens.
 
     numbers: (tokens,) int32; token_offsets: (passages, 2) int64; table: (words, d) float32; out:
@@ -309,5 +318,3 @@ def sum_vectors(numbers, token_offsets, table, out):  # noqa: ANN001, ANN201
             vector = table[numbers[token]]
             for j in range(len(row)):
                 row[j] += vector[j]
-
-

@@ -25,15 +25,14 @@ class WordVectors:
         self._table = np.zeros((_START_CAPACITY // 2, pieces.vectors.shape[1]), np.float32)
         self._size = 0
 
-    def of_spans(
-        self, tokens: Tokens, spans: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
+    def of_spans(self, tokens: Tokens, spans: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Unit static vectors of token spans; spans: (n, 2), returns (n, VECTOR_DIMENSIONS)."""
         numbers = self._numbers(tokens)
         out = np.empty((len(spans), self._table.shape[1]), np.float32)
         kernels.sum_vectors(numbers, spans, self._table, out)
         norms = np.linalg.norm(out, axis=1, keepdims=True)
-        return out / np.maximum(norms, np.finfo(np.float32).tiny)
+        unit_vectors: npt.NDArray[np.float32] = out / np.maximum(norms, np.finfo(np.float32).tiny)
+        return unit_vectors
 
     def of_texts(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Unit static vectors of whole texts; returns (texts, VECTOR_DIMENSIONS)."""
@@ -44,9 +43,7 @@ class WordVectors:
     def _numbers(self, tokens: Tokens) -> npt.NDArray[np.int32]:
         self._reserve(len(tokens.hashes))
         new = np.empty(len(tokens.hashes), np.int64)
-        numbers, added = kernels.look_up(
-            tokens.hashes, self._keys, self._values, self._size, new
-        )
+        numbers, added = kernels.look_up(tokens.hashes, self._keys, self._values, self._size, new)
         if added:
             words = [tokens.token_text(token) for token in new[:added]]
             self._table[self._size : self._size + added] = self.pieces.vectors_of(words)
@@ -71,7 +68,8 @@ class WordVectors:
 def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     """Scale each vector's largest entry to 127 and round; the direction moves by < 1e-3 cosine."""
     largest = np.abs(vectors).max(axis=1, keepdims=True)
-    return np.rint(vectors * (127.0 / np.maximum(largest, 1e-30))).astype(np.int8)
+    scaled: npt.NDArray[np.float32] = vectors * (127.0 / np.maximum(largest, 1e-30))
+    return np.rint(scaled).astype(np.int8)
 
 
 def unit(quantised: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:

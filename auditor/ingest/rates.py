@@ -1,7 +1,7 @@
 """Rates files → observations: k of n, or a bare rate, for model × behaviour × condition.
 
-A row without k or n is kept as a rate and is never a trial. Columns no field claims are factors. A
-mapping TOML renames columns ([columns] model = "llm") and behaviours ([behaviours] "lies" = "deception").
+A row without k or n is kept as a rate and is never a trial. Columns that no field claims are factors.
+A mapping TOML renames columns ([columns] model = "llm") and behaviours ([behaviours] lies = "…").
 """
 
 import tomllib
@@ -61,7 +61,9 @@ def read_rates(
         if problem:
             rejects.append(Reject(STAGE, file, record.line, problem))
         else:
-            rows.append({**row, **_numbers(row), "file": file, "line": record.line, "observed_at": at})
+            rows.append(
+                {**row, **_numbers(row), "file": file, "line": record.line, "observed_at": at}
+            )
     return rows, rejects
 
 
@@ -102,7 +104,7 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _whole(value: object) -> int | None:
-    """a whole number, 0 or more"""  # noqa: D403
+    """a whole number, 0 or more"""
     try:
         number = float(str(value))
     except ValueError:
@@ -111,7 +113,7 @@ def _whole(value: object) -> int | None:
 
 
 def _share(value: object) -> float | None:
-    """a share between 0 and 1"""  # noqa: D403
+    """a share between 0 and 1"""
     try:
         number = float(str(value))
     except ValueError:

@@ -106,7 +106,7 @@ def _read_csv(stream: IO[bytes], name: str, stage: str) -> Records:
         if row is None:
             return
         if None in row or None in row.values():
-            found = len(row) - (None in row) + len(row.get(None) or ())  # type: ignore[call-overload]
+            found = len(row) - (None in row) + len(row.get(None) or ())
             reason = f"row does not match the {len(rows.fieldnames or ())} columns of the header"
             yield Reject(stage, name, rows.line_num, f"{reason} (fields: {found})")
             continue

@@ -1,4 +1,4 @@
-"""Observed conversations → transcripts and turns: who wrote which words, and what became of the run.
+"""Observed conversations → transcripts and turns: who wrote which words, how the run ended.
 
 Chat JSONL: {id, model, condition, messages: [{role, content, prefill?}], behaviours: {id: bool},
 status?}. Refused, empty and errored runs are kept and counted, and never enter a denominator.

@@ -103,8 +103,7 @@ def _interval(sample: Sample, positive: Mask, inside: Mask, scale: Floats | floa
 def _totals(sample: Sample, chosen: Mask, scale: Floats | float) -> Floats:
     """Weighted count of the chosen spans in each document: t_D = sum of scale / pi (METHOD §3)."""
     _, document = np.unique(sample.document, return_inverse=True)
-    totals: Floats = np.bincount(document, weights=np.where(chosen, scale / sample.pi, 0.0))
-    return totals
+    return np.bincount(document, weights=np.where(chosen, scale / sample.pi, 0.0)).astype(float)
 
 
 def _capped(interval: Interval, most: float) -> Interval:
@@ -153,7 +152,7 @@ def uncalibrated(
     facet: str | None = None,
     value: str | None = None,
 ) -> Prevalence:
-    """Mean detector score where nobody has read a sample: no interval, and no verdict may use it."""
+    """Mean detector score where nobody read a sample: no interval, and no verdict may use it."""
     share = Interval(mean_score, None, None)
     return Prevalence(
         behaviour=behaviour,

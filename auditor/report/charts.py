@@ -8,8 +8,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from auditor.records import ClaimResult, Interval, Prevalence
 from auditor.schema import FACETS
 
@@ -20,18 +18,18 @@ SAMPLED, COUNTED, NONE_FOUND = "estimate", "counted in full", "none found: upper
 SHAPES = {SAMPLED: "circle", COUNTED: "diamond", NONE_FOUND: "triangle-left"}
 STANCES = FACETS["stance"]
 
-PLOT_WIDTH = 420
+RATES_WIDTH = 360
 ROW_HEIGHT = 24
-CLAIM_HEIGHT = 320
+CLAIM_WIDTH, CLAIM_HEIGHT = 440, 330
 TWO_SIDED_95 = 1.96
-LETTER, LINE = 6.4, 13.0
-"""Mean width and height of a label's letter at 11 px, for keeping labels apart."""
+LETTER, LINE = 6.7, 14.0
+"""Mean width of a label's letter and height of its line at 12 px, for keeping labels apart."""
 
 TEXT_SHARE = 0.12
 """Narrower segments of a bar do not hold their own percentage."""
 
 
-def prevalence_chart(rows: Iterable[Prevalence]) -> Markup | None:
+def prevalence_chart(rows: Iterable[Prevalence]) -> str | None:
     """Draw rates per million passages with 95 % intervals on a log axis, one line a row."""
     chosen = [row for row in rows if row.facet is None and row.calibrated]
     corpora = {row.corpus for row in chosen}
@@ -45,18 +43,19 @@ def prevalence_chart(rows: Iterable[Prevalence]) -> Markup | None:
     for mark in marks:
         mark["low"] = max(mark["low"], floor)
     order = [mark["label"] for mark in sorted(marks, key=lambda m: (-m["rate"], m["label"]))]
-    base = alt.Chart(alt.Data(values=marks)).encode(y=_rows_axis(alt, order))
+    base = alt.Chart(alt.InlineData(values=marks)).encode(y=_rows_axis(alt, order))
     axis = alt.Axis(tickCount=_decades(floor, ceiling), format="~s", grid=True)
     x = alt.X("low:Q", title="per million passages (log axis)", axis=axis)
     x = x.scale(type="log", domain=[floor, ceiling], nice=True)
     bars = base.mark_rule(color="var(--mark)", strokeWidth=2).encode(x=x, x2="high:Q")
+    bars = bars.encode(strokeDash=_dashes(alt))
     points = base.mark_point(color="var(--mark)", filled=True, size=70, opacity=1).encode(
         x="rate:Q", shape=_shape_legend(alt, {mark["kind"] for mark in marks})
     )
-    return _svg((bars + points).properties(width=PLOT_WIDTH, height={"step": ROW_HEIGHT}))
+    return _svg((bars + points).properties(width=RATES_WIDTH, height={"step": ROW_HEIGHT}))
 
 
-def stance_chart(rows: Iterable[Prevalence]) -> Markup | None:
+def stance_chart(rows: Iterable[Prevalence]) -> str | None:
     """Draw each behaviour's shares of stance as one bar, from rows split by stance."""
     marks = _stance_marks([row for row in rows if row.facet == "stance" and row.calibrated])
     if not marks:
@@ -70,14 +69,14 @@ def stance_chart(rows: Iterable[Prevalence]) -> Markup | None:
     axis = alt.Axis(format="%", tickCount=5)
     x = alt.X("start:Q", title="share of the passages that portray it", axis=axis)
     x = x.scale(domain=[0, 1])
-    base = alt.Chart(alt.Data(values=marks)).encode(y=_rows_axis(alt, order))
+    base = alt.Chart(alt.InlineData(values=marks)).encode(y=_rows_axis(alt, order))
     bars = base.mark_bar(height=16).encode(x=x, x2="end:Q", color=fill)
     wide = base.transform_filter(f"datum.end - datum.start >= {TEXT_SHARE}")
-    text = wide.mark_text(color="currentColor", fontSize=11).encode(x="middle:Q", text="text:N")
-    return _svg((bars + text).properties(width=PLOT_WIDTH, height={"step": ROW_HEIGHT + 2}))
+    text = wide.mark_text(color="currentColor", fontSize=12).encode(x="middle:Q", text="text:N")
+    return _svg((bars + text).properties(width=RATES_WIDTH, height={"step": ROW_HEIGHT + 2}))
 
 
-def claim_chart(result: ClaimResult) -> Markup | None:
+def claim_chart(result: ClaimResult) -> str | None:
     """Draw a claim's behaviours: log frequency with ±1.96 se against effect in logits."""
     if not result.points:
         return None
@@ -85,18 +84,21 @@ def claim_chart(result: ClaimResult) -> Markup | None:
 
     marks = _placed([_claim_mark(point) for point in result.points])
     x_title, y_title = "log frequency in the corpus (natural log)", "effect in the models (logits)"
-    x = alt.X("low:Q", title=x_title, scale=alt.Scale(domain=_extent(marks, ("low", "high"))))
-    y = alt.Y("effect:Q", title=y_title, scale=alt.Scale(domain=_extent(marks, ("effect",))))
-    base = alt.Chart(alt.Data(values=marks)).encode(y=y)
+    axis = alt.Axis(tickCount=6)
+    x = alt.X("low:Q", title=x_title, axis=axis)
+    x = x.scale(domain=_extent(marks, ("low", "high")), nice=False)
+    y = alt.Y("effect:Q", title=y_title, axis=axis)
+    y = y.scale(domain=_extent(marks, ("effect",)), nice=False)
+    base = alt.Chart(alt.InlineData(values=marks)).encode(y=y)
     bars = base.mark_rule(color="var(--mark)", strokeWidth=1.5, opacity=0.6).encode(
         x=x, x2="high:Q"
     )
     points = base.mark_circle(color="var(--mark)", size=60, opacity=1).encode(x="log_frequency:Q")
-    labels = alt.Chart(alt.Data(values=marks)).mark_text(
-        color="currentColor", fontSize=11, align="left", baseline="middle"
+    labels = alt.Chart(alt.InlineData(values=marks)).mark_text(
+        color="currentColor", fontSize=12, align="left", baseline="middle"
     )
     labels = labels.encode(x="label_x:Q", y="label_y:Q", text="behaviour:N")
-    return _svg((bars + points + labels).properties(width=PLOT_WIDTH, height=CLAIM_HEIGHT))
+    return _svg((bars + points + labels).properties(width=CLAIM_WIDTH, height=CLAIM_HEIGHT))
 
 
 def _rate_mark(row: Prevalence, several: bool) -> Mark | None:
@@ -121,15 +123,20 @@ def _decades(floor: float, ceiling: float) -> int:
 
 
 def _rows_axis(alt: Any, order: Sequence[str]) -> Any:  # noqa: ANN401
-    axis = alt.Axis(title=None, labelLimit=260, ticks=False, domain=False, labelPadding=8)
+    axis = alt.Axis(title=None, labelLimit=220, ticks=False, domain=False, labelPadding=8)
     return alt.Y("label:N", sort=list(order), axis=axis)
 
 
 def _shape_legend(alt: Any, present: set[str]) -> Any:  # noqa: ANN401
     kinds = [kind for kind in SHAPES if kind in present]
     scale = alt.Scale(domain=kinds, range=[SHAPES[kind] for kind in kinds])
-    legend = alt.Legend(title=None, orient="top", symbolFillColor="var(--mark)")
+    legend = alt.Legend(title=None, orient="top", symbolFillColor="var(--mark)", columnPadding=18)
     return alt.Shape("kind:N", scale=scale, legend=legend)
+
+
+def _dashes(alt: Any) -> Any:  # noqa: ANN401
+    """Dash the way from nothing to an upper limit: no estimate stands at its end."""
+    return alt.condition(f"datum.kind === '{NONE_FOUND}'", alt.value([2, 3]), alt.value([1, 0]))
 
 
 def _stance_marks(rows: Sequence[Prevalence]) -> list[Mark]:
@@ -179,12 +186,14 @@ def _extent(marks: Sequence[Mark], fields: Sequence[str]) -> list[float]:
 
 
 def _placed(marks: Sequence[Mark]) -> list[Mark]:
-    """Give every label a place near its point that overlaps no label and no point placed before."""
+    """Give every label a place near its point that overlaps no point, no bar and no label placed before."""
     left, right = _extent(marks, ("low", "high"))
     bottom, top = _extent(marks, ("effect",))
-    per_x, per_y = PLOT_WIDTH / (right - left), CLAIM_HEIGHT / (top - bottom)
+    per_x, per_y = CLAIM_WIDTH / (right - left), CLAIM_HEIGHT / (top - bottom)
     at = [((m["log_frequency"] - left) * per_x, (m["effect"] - bottom) * per_y) for m in marks]
     taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]
+    for mark, (_, y) in zip(marks, at, strict=True):
+        taken.append(((mark["low"] - left) * per_x, y - 1, (mark["high"] - left) * per_x, y + 1))
     placed = []
     for mark, (x, y) in zip(marks, at, strict=True):
         box = _free_box(x, y, LETTER * len(mark["behaviour"]), taken)
@@ -197,7 +206,7 @@ def _placed(marks: Sequence[Mark]) -> list[Mark]:
 def _free_box(x: float, y: float, width: float, taken: Sequence[Box]) -> Box:
     """The first of the places around a point that is free and on the plot; else the first."""
     places = [
-        (min(max(x + dx, 0.0), PLOT_WIDTH - width), y + dy - LINE / 2)
+        (min(max(x + dx, 0.0), CLAIM_WIDTH - width), y + dy - LINE / 2)
         for dy in (12, -12, 24, -24, 36, -36)
         for dx in (6.0, -width - 6.0, -width / 2)
     ]
@@ -212,20 +221,23 @@ def _is_free(box: Box, taken: Iterable[Box]) -> bool:
     )
 
 
-def _svg(chart: Any) -> Markup:  # noqa: ANN401
+def _svg(chart: Any) -> str:  # noqa: ANN401
     """Render a chart; vl_convert escapes its texts. Inline SVG needs no namespace addresses."""
     import vl_convert
 
     rendered: str = vl_convert.vegalite_to_svg(_themed(chart).to_dict())
-    for name in (' xmlns="http://www.w3.org/2000/svg"', ' xmlns:xlink="http://www.w3.org/1999/xlink"'):
+    for name in (
+        ' xmlns="http://www.w3.org/2000/svg"',
+        ' xmlns:xlink="http://www.w3.org/1999/xlink"',
+    ):
         rendered = rendered.replace(name, "", 1)
-    return Markup(rendered)
+    return rendered
 
 
 def _themed(chart: Any) -> Any:  # noqa: ANN401
     ink = {"labelColor": "currentColor", "titleColor": "currentColor"}
-    sizes = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+    sizes = {"labelFontSize": 13, "titleFontSize": 13, "titleFontWeight": "normal"}
     lines = {"gridColor": "var(--rule)", "domainColor": "var(--axis)", "tickColor": "var(--axis)"}
     themed = chart.configure(background="transparent", padding=4, aria=False)
     themed = themed.configure_axis(**ink, **sizes, **lines, titlePadding=8)
-    return themed.configure_legend(**ink, labelFontSize=12).configure_view(stroke=None)
+    return themed.configure_legend(**ink, labelFontSize=13).configure_view(stroke=None)

@@ -26,7 +26,7 @@ _WORD = re.compile(r"\w+(?:['’]\w+)*")
 Segments = list[tuple[str, bool]]
 
 
-def count(value: Any) -> str:  # noqa: ANN401
+def shown(value: Any) -> str:  # noqa: ANN401
     """Write a whole number with separators, anything else as it is; an en dash for None."""
     if value is None:
         return "–"
@@ -81,7 +81,7 @@ def rate_cell(row: Prevalence, interval: Interval) -> tuple[str, str]:
 def moment(value: Any) -> str:  # noqa: ANN401
     """Write a time to the minute, with its zone where it has one."""
     if not isinstance(value, datetime):
-        return count(value)
+        return shown(value)
     return f"{value:%Y-%m-%d %H:%M} {value.tzname() or ''}".rstrip()
 
 
@@ -102,12 +102,12 @@ def shared_words(text: str | None, other: str | None) -> Segments:
     Shared are runs of MIN_RUN_WORDS words or more, and lone words of MIN_LETTERS letters or more.
     Joining the segments gives the (clipped) text back.
     """
-    shown = clip(text)
-    found = list(_WORD.finditer(shown))
+    clipped = clip(text)
+    found = list(_WORD.finditer(clipped))
     mine = [word.group().casefold() for word in found]
     theirs = [word.casefold() for word in _WORD.findall(clip(other))]
     chosen = _in_runs(mine, theirs) | _long_words(mine, set(theirs))
-    return _segments(shown, [found[i].span() for i in sorted(chosen)])
+    return _segments(clipped, [found[i].span() for i in sorted(chosen)])
 
 
 def _in_runs(mine: list[str], theirs: list[str]) -> set[int]:

@@ -1,7 +1,7 @@
 """Everything an audit found → one HTML page that needs nothing but itself.
 
-The template writes, this module only chooses and names: what a verdict is called, what it could have
-failed by, which rows a section shows. Text of documents reaches the page escaped, always.
+The template writes, this module only chooses and names: what a verdict is called, whether it could
+have failed, which rows a section shows. Text of documents reaches the page escaped, always.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,8 +30,8 @@ SIGNS = {
 }
 
 REVERSALS = {
-    Verdict.SUPPORTED: "the same tests failing on models or behaviours held out from this study, or "
-    "a rival that accounts for the slope once it is measured",
+    Verdict.SUPPORTED: "the same tests failing on models or behaviours held out from this study, "
+    "or a rival that accounts for the slope once it is measured",
     Verdict.CONTRADICTED: "a slope as steep as the claim says on held-out behaviours, or a corpus "
     "nearer to the training data that ranks the behaviours otherwise",
     Verdict.INDISTINGUISHABLE: "either way: the next observation above",
@@ -65,16 +65,20 @@ class ReportData:
 
 def render(data: ReportData) -> str:
     """Write the page of an audit for a reader in a browser or on paper."""
-    return _environment().get_template("page.html.j2").render(
-        data=data,
-        totals=_totals(data),
-        overall=[row for row in data.prevalence if row.facet is None][:ROWS_SHOWN],
-        splits=_splits(data.prevalence[:ROWS_SHOWN]),
-        rate_chart=charts.prevalence_chart(data.prevalence),
-        stance_chart=charts.stance_chart(data.prevalence),
-        rows_shown=ROWS_SHOWN,
-        links_shown=LINKS_SHOWN,
-        rejects_shown=REJECTS_SHOWN,
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            data=data,
+            totals=_totals(data),
+            overall=[row for row in data.prevalence if row.facet is None][:ROWS_SHOWN],
+            splits=_splits(data.prevalence[:ROWS_SHOWN]),
+            rate_chart=charts.prevalence_chart(data.prevalence),
+            stance_chart=charts.stance_chart(data.prevalence),
+            rows_shown=ROWS_SHOWN,
+            links_shown=LINKS_SHOWN,
+            rejects_shown=REJECTS_SHOWN,
+        )
     )
 
 
@@ -87,7 +91,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     named = (
-        formats.count,
+        formats.shown,
         formats.rate,
         formats.share,
         formats.probability,

@@ -10,4 +10,4 @@ def kendall_w(values: npt.NDArray[np.float64]) -> float:
     judges, items = values.shape
     totals = np.sum([rankdata(row) for row in values], axis=0)
     spread = float(np.square(totals - totals.mean()).sum())
-    return 12.0 * spread / (judges**2 * (items**3 - items))
+    return 12.0 * spread / float(judges**2 * (items**3 - items))

@@ -22,10 +22,10 @@ COMPRESSION = {"compression": "zstd", "compression_level": 3}
 
 
 class Tables:
-    """The Parquet side of an audit: writing parts, recording runs, checking that nothing changed."""
+    """The Parquet side of an audit: writes parts, records runs, checks that nothing changed."""
 
     def __init__(self, paths: AuditPaths) -> None:
-        """Open the tables of an existing audit; raises DamagedAudit where they are not as recorded."""
+        """Open the tables of an audit; raises DamagedAudit where they are not as recorded."""
         self.paths = paths
         self._check_settings()
         self.runs = self._read_runs()
@@ -33,7 +33,7 @@ class Tables:
 
     @classmethod
     def create(cls, root: Path) -> "Tables":
-        """Make an empty audit in a new or empty folder; raises BadInput where that is not possible."""
+        """Make an empty audit in a new or empty folder; raises BadInput where that cannot be."""
         paths = AuditPaths(root)
         if root.exists() and not root.is_dir():
             raise BadInput(f"{root} is a file, not an audit folder", "name a folder with -a")

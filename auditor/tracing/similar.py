@@ -1,4 +1,4 @@
-"""Near copies and same meaning: candidates from the stored sketches and vectors, verified on text."""
+"""Near copies and same meaning: candidates from stored sketches and vectors."""
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ Floats = npt.NDArray[np.float32]
 def near_candidates(sketch: Bytes, sketches: Bytes) -> npt.NDArray[np.int64]:
     """Rows whose estimated Jaccard with a span is MIN_ESTIMATE or more.
 
-    sketch (128,), sketches (n, 128), low bytes; estimate (p - 2^-8) / (1 - 2^-8), Li and König 2010.
+    sketch (128,), sketches (n, 128), low bytes; estimate (p - 2^-8) / (1 - 2^-8) (Li and König
+    2010).
     """
     share = (sketches == sketch).sum(axis=1) / SKETCH_PERMUTATIONS
     estimate = (share - 2**-8) / (1 - 2**-8)

@@ -1,4 +1,4 @@
-"""Progress as a value that is passed in: a flow says what it counts, the console decides how to show."""
+"""Progress as a value that is passed in: a flow says what it counts, the console shows it."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
