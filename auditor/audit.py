@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditor.errors import BadInput
 from auditor.progress import Progress, Quiet
 from auditor.records import ClaimResult, Link, Prevalence
 from auditor.store.tables import Tables
@@ -59,9 +60,14 @@ class Audit:
         from auditor.flows.index import IndexSettings, index_sources, plan_sources
         from auditor.ingest.documents import Fields
 
-        found, name, fields = plan_sources(sources, corpus, Fields(text, id))
-        settings = IndexSettings(name, fields, store_text, encoder, workers)
-        return index_sources(self.tables, found, settings, self._progress)
+        tables = self.tables
+        try:
+            found, name, fields = plan_sources(sources, corpus, Fields(text, id))
+            settings = IndexSettings(name, fields, store_text, encoder, workers)
+            return index_sources(tables, found, settings, self._progress)
+        except BadInput:
+            tables.abandon()
+            raise
 
     def label(
         self,

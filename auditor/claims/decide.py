@@ -25,6 +25,9 @@ from auditor.records import (
 )
 from auditor.statistics.permutation import partial_slope_p, sign_flip_p
 
+CONTROL_WORLDS = 399
+"""Worlds a grid point behind a control: it only needs to be placed against alpha."""
+
 SUBSTANTIVE = ("R-PT", "R-OPT", "R-CAP")
 """Rivals of which at least one must be measured before a claim can be supported."""
 
@@ -103,7 +106,7 @@ def _placebo_p(
     placebos = gather(rows, frequencies, BehaviourKind.PLACEBO)
     if placebos is None or len(placebos.behaviours) < MIN_BEHAVIOURS or claim.beta_min <= 0:
         return None
-    return support_p(claim, placebos, claim.judge)
+    return support_p(claim, placebos, claim.judge, CONTROL_WORLDS)
 
 
 def _control_p(
@@ -114,7 +117,7 @@ def _control_p(
     if controls is None or len(controls.behaviours) < MIN_BEHAVIOURS:
         return None
     easier = replace(claim, beta_min=claim.control_beta_min)
-    return support_p(easier, controls, PERFECT)
+    return support_p(easier, controls, PERFECT, CONTROL_WORLDS)
 
 
 def _judge_p(claim: Claim, evidence: Evidence) -> float:

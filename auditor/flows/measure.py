@@ -7,6 +7,7 @@ answers any target of it, for `measure` and for the claims alike.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -130,40 +131,52 @@ class Measurer:
 def measure(
     tables: Tables, ids: Sequence[str], by: Sequence[str], corpus: str | None
 ) -> list[Prevalence]:
-    """Measure behaviours and write `prevalence`; by stance and mode too where no split is named."""
+    """Measure the library into `prevalence`, and give the rows asked for.
+
+    Splits by stance and mode too where none is named.
+    """
     started, clock = now(), time.perf_counter()
     _check_splits(by)
-    behaviours = choose(read_library(), ids)
+    asked = {behaviour.id for behaviour in choose(read_library(), ids)}
     measurer = Measurer(tables)
     corpora = _corpora(measurer, corpus)
     splits: tuple[str | None, ...] = tuple(by) or DEFAULT_SPLITS
-    rows = [row for split in splits for row in measurer.rows(behaviours, corpora, split)]
+    rows = []
     for name in corpora:
-        group = [row for row in rows if row.corpus == name]
-        name_of_run = "-".join([name, *(split or "all" for split in splits), *ids])
-        path = tables.write(
-            "prevalence",
-            name,
-            f"{digest(name_of_run)}.parquet",
-            rows_table("prevalence", [flat(r) for r in group]),
-        )
-        inputs = [r["input_digest"] for s in ("index", "label", "score") for r in tables.current(s)]
-        run = Run(
-            stage="measure",
-            corpus=name_of_run,
-            settings_digest=digest([list(splits), list(ids)]),
-            input_digest=digest(inputs),
-            rows=len(group),
-            rejects=0,
-            versions=versions("auditor", "numpy", "scipy"),
-            seed=None,
-            seconds=time.perf_counter() - clock,
-            started_at=started,
-            outputs=(path,),
-            summary={"rows": len(group)},
-        )
-        tables.record(run)
+        for split in splits:
+            measured = list(measurer.rows(list(measurer.library.values()), [name], split))
+            _record(tables, name, split, measured, started, clock)
+            rows += [row for row in measured if row.behaviour in asked]
     return rows
+
+
+def _record(
+    tables: Tables,
+    corpus: str,
+    split: str | None,
+    rows: Sequence[Prevalence],
+    started: datetime,
+    clock: float,
+) -> None:
+    """Write one corpus's rows of one split, in place of those measured before."""
+    table = rows_table("prevalence", [flat(row) for row in rows])
+    path = tables.write("prevalence", corpus, f"{split or 'all'}.parquet", table)
+    inputs = [r["input_digest"] for s in ("index", "label", "score") for r in tables.current(s)]
+    run = Run(
+        stage="measure",
+        corpus=f"{corpus}-{split or 'all'}",
+        settings_digest=digest(split),
+        input_digest=digest(inputs),
+        rows=len(rows),
+        rejects=0,
+        versions=versions("auditor", "numpy", "scipy"),
+        seed=None,
+        seconds=time.perf_counter() - clock,
+        started_at=started,
+        outputs=(path,),
+        summary={"rows": len(rows)},
+    )
+    tables.record(run)
 
 
 def flat(row: Prevalence) -> dict[str, Any]:

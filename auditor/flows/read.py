@@ -14,7 +14,6 @@ from auditor.errors import StageMissing, UsageError
 from auditor.flows.score import fit_detectors
 from auditor.index.encoder import find_encoder, piece_table
 from auditor.index.vectors import WordVectors
-from auditor.plan import digest
 from auditor.prevalence.targets import parse_target
 from auditor.records import State
 from auditor.schema import FACETS
@@ -27,10 +26,15 @@ STAGES = ("index", "duplicates", "score", "label", "measure", "observe", "trace"
 DEPENDS = {
     "duplicates": ("index",),
     "score": ("index",),
+    "label": ("index",),
     "measure": ("index", "label", "score"),
     "trace": ("index", "observe"),
+    "predict": ("index", "label"),
+    "test": ("index", "label", "observe", "predict"),
 }
-"""What a stage's input digest is made of, where that can be computed again."""
+"""The stages whose newer runs make a stage stale."""
+
+OF_ONE_CORPUS = ("duplicates", "score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +133,13 @@ def summaries(tables: Tables, stage: str) -> list[dict[str, Any]]:
 
 
 def _state(tables: Tables, run: Mapping[str, Any]) -> State:
-    needs = DEPENDS.get(run["stage"])
-    if needs is None:
-        return State.FRESH
-    if needs == ("index",):
-        [index] = tables.current("index", run["corpus"])
-        return State.FRESH if run["input_digest"] == index["input_digest"] else State.STALE
-    inputs = [r["input_digest"] for stage in needs for r in tables.current(stage)]
-    return State.FRESH if run["input_digest"] == digest(inputs) else State.STALE
+    group = run["corpus"] if run["stage"] in OF_ONE_CORPUS else None
+    needs = [
+        needed["started_at"]
+        for stage in DEPENDS.get(run["stage"], ())
+        for needed in tables.current(stage, group)
+    ]
+    return State.STALE if any(at > run["started_at"] for at in needs) else State.FRESH
 
 
 def _passages_sql(wanted: PassageFilter) -> tuple[str, dict[str, Any]]:

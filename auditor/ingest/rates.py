@@ -1,6 +1,6 @@
 """Rates files → observations: k of n, or a bare rate, for model × behaviour × condition.
 
-A row without k or n is kept as a rate and is never a trial. Columns that no field claims are factors.
+A row without k or n is kept as a rate and is never a trial. Other columns are factors.
 A mapping TOML renames columns ([columns] model = "llm") and behaviours ([behaviours] lies = "…").
 """
 

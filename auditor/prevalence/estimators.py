@@ -88,7 +88,7 @@ def estimate(
         method=METHOD,
         calibrated=True,
         reader_kind=sample.reader_kind,
-        se_log=log_standard_error(_totals(sample, positive, 1.0)),
+        se_log=log_standard_error(sample.pi[positive]),
         label_set=sample.label_set,
     )
 

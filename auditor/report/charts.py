@@ -186,7 +186,7 @@ def _extent(marks: Sequence[Mark], fields: Sequence[str]) -> list[float]:
 
 
 def _placed(marks: Sequence[Mark]) -> list[Mark]:
-    """Give every label a place near its point that overlaps no point, no bar and no label placed before."""
+    """Give every label the place near its point where it covers the least of the rest."""
     left, right = _extent(marks, ("low", "high"))
     bottom, top = _extent(marks, ("effect",))
     per_x, per_y = CLAIM_WIDTH / (right - left), CLAIM_HEIGHT / (top - bottom)
@@ -204,20 +204,23 @@ def _placed(marks: Sequence[Mark]) -> list[Mark]:
 
 
 def _free_box(x: float, y: float, width: float, taken: Sequence[Box]) -> Box:
-    """The first of the places around a point that is free and on the plot; else the first."""
+    """The place around a point that overlaps the least; of equals the first, which is nearest."""
     places = [
         (min(max(x + dx, 0.0), CLAIM_WIDTH - width), y + dy - LINE / 2)
         for dy in (12, -12, 24, -24, 36, -36)
         for dx in (6.0, -width - 6.0, -width / 2)
     ]
     boxes = [(left, low, left + width, low + LINE) for left, low in places]
-    return next((box for box in boxes if _is_free(box, taken)), boxes[0])
+    inside = [box for box in boxes if box[1] >= 0 and box[3] <= CLAIM_HEIGHT]
+    return min(inside, key=lambda box: _overlap(box, taken))
 
 
-def _is_free(box: Box, taken: Iterable[Box]) -> bool:
-    inside = box[1] >= 0 and box[3] <= CLAIM_HEIGHT
-    return inside and not any(
-        box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken
+def _overlap(box: Box, taken: Iterable[Box]) -> float:
+    """Area a box shares with others: a thin bar behind a word matters less than another word."""
+    return sum(
+        max(0.0, min(box[2], b[2]) - max(box[0], b[0]))
+        * max(0.0, min(box[3], b[3]) - max(box[1], b[1]))
+        for b in taken
     )
 
 

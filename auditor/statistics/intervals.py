@@ -26,7 +26,13 @@ def fay_feuer(totals: Floats, largest: float, level: float = LEVEL) -> Interval:
     return Interval(y, low, high)
 
 
-def log_standard_error(totals: Floats) -> float | None:
-    """Standard error of the log of a sum of independent totals (delta method); None at zero."""
-    y = float(totals.sum())
-    return float(np.sqrt(np.square(totals).sum()) / y) if y > 0 else None
+def log_standard_error(pi: Floats) -> float | None:
+    """Standard error of the log of a frame's estimated count; None where nothing was seen.
+
+    pi: inclusion probabilities of the positives. The Horvitz-Thompson variance under Poisson
+    sampling, sum (1 - pi) / pi^2 (Särndal, Swensson and Wretman 1992, eq. 3.5.3), and the delta
+    method. A census has no error: the frame is what the rate is about.
+    """
+    if not len(pi):
+        return None
+    return float(np.sqrt(((1.0 - pi) / np.square(pi)).sum()) / (1.0 / pi).sum())

@@ -55,6 +55,16 @@ class Tables:
             )
         return cls(AuditPaths(root))
 
+    def abandon(self) -> None:
+        """Undo `create` where nothing was ever recorded: remove the settings and empty folders."""
+        if self.runs:
+            return
+        self.paths.settings.unlink(missing_ok=True)
+        folders = [path for path in self.paths.root.rglob("*") if path.is_dir()]
+        for folder in (*sorted(folders, reverse=True), self.paths.root):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
     def part(self, table: str, group: str, name: str) -> Path:
         """Where a part of a table lives; `group` is a corpus, label set, study or stage."""
         return _part_path(self.paths, table, group, name)
