@@ -84,7 +84,7 @@ def read_behaviour(path: Path) -> Behaviour:
         rule=content.get("rule", {}).get("pattern"),
         examples=tuple(map(_example, content.get("examples", ()))),
         near_misses=tuple(map(_example, content.get("near_misses", ()))),
-        digest=digest(content),
+        digest=digest(str(content)),
     )
 
 
@@ -108,19 +108,36 @@ def _problems(content: Mapping[str, Any]) -> Iterable[str]:
             yield "a behaviour needs cues"
         if not content.get("examples") or not content.get("near_misses"):
             yield "a behaviour needs [[examples]] and [[near_misses]]"
-    elif "pattern" not in content.get("rule", {}):
+    elif "rule" not in content:
         yield "a placebo or positive control needs [rule] with a pattern"
+    yield from _list_problems(content)
+    rule = content.get("rule", {"pattern": ""})
+    if not isinstance(rule, dict) or not isinstance(rule.get("pattern"), str):
+        yield "rule needs a text 'pattern': [rule] pattern = '…'"
+        return
     try:
-        re.compile(content.get("rule", {}).get("pattern", ""))
+        re.compile(rule["pattern"])
     except re.error as error:
         yield f"rule.pattern: {error}"
-    for number, example in enumerate(content.get("examples", ()), 1):
-        yield from (f"example {number}: {problem}" for problem in _example_problems(example))
 
 
-def _example_problems(example: Mapping[str, Any]) -> Iterable[str]:
-    if not isinstance(example.get("text"), str):
+def _list_problems(content: Mapping[str, Any]) -> Iterable[str]:
+    cues = content.get("cues", [])
+    if not isinstance(cues, list) or not all(isinstance(cue, str) for cue in cues):
+        yield "cues is not a list of texts"
+    for field, one in (("examples", "example"), ("near_misses", "near miss")):
+        items = content.get(field, [])
+        if not isinstance(items, list):
+            yield f"{field} is {type(items).__name__}, expected [[{field}]] tables"
+            return
+        for number, item in enumerate(items, 1):
+            yield from (f"{one} {number}: {problem}" for problem in _example_problems(item))
+
+
+def _example_problems(example: object) -> Iterable[str]:
+    if not isinstance(example, dict) or not isinstance(example.get("text"), str):
         yield "no text"
+        return
     for facet, values in FACETS.items():
         if facet in example and example[facet] not in values:
             yield f"{facet} is {example[facet]!r}, expected one of {', '.join(values)}"

@@ -4,8 +4,9 @@ A claim states its strength in numbers: the smallest slope it commits to, the sc
 judge it assumes. A user's file is read by the same function as a shipped one.
 """
 
+import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from auditor.plan import digest
 
 LIBRARY = Path(__file__).parent / "library"
 TIERS = ("A", "B", "C")
+NEEDED = ("scatter", "design")
+"""Tables a claim must have; without the others it says less, and the gates notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +125,36 @@ def read_claim(path: Path) -> Claim:
 
 
 def _claim(content: Mapping[str, Any]) -> Claim:
-    judge, observations = content.get("judge", {}), content.get("observations", {})
+    corpora, controls = _table(content, "corpora"), _table(content, "controls")
+    judge, observations = _table(content, "judge"), _table(content, "observations")
+    scatter, design = _table(content, "scatter"), _table(content, "design")
     claim = Claim(
         id=str(content["id"]),
         statement=str(content["statement"]),
         strength=str(content["strength"]),
-        beta_min=float(content["beta_min"]),
-        alpha=float(content.get("alpha", 0.05)),
-        seed=int(content["seed"]),
-        behaviours=tuple(content.get("behaviours", ())),
+        beta_min=_number(content, "beta_min"),
+        alpha=_number(content, "alpha", 0.05),
+        seed=_count(content, "seed", 0),
+        behaviours=_names(content, "behaviours", ()),
         target=str(content.get("target", "")),
-        corpora=tuple(content.get("corpora", {}).get("names", ("*",))),
-        tier=str(content.get("corpora", {}).get("tier", "C")),
-        studies=tuple(observations.get("studies", ("*",))),
-        models=tuple(observations.get("models", ("*",))),
-        conditions=tuple(observations.get("conditions", ("*",))),
-        scatter=Scatter(**{k: float(v) for k, v in content["scatter"].items()}),
+        corpora=_names(corpora, "names"),
+        tier=str(corpora.get("tier", "C")),
+        studies=_names(observations, "studies"),
+        models=_names(observations, "models"),
+        conditions=_names(observations, "conditions"),
+        scatter=Scatter(*(_number(scatter, name) for name in ("behaviour", "model", "prompt"))),
         judge=Judge(_rate(judge, "sensitivity"), _rate(judge, "specificity")),
-        design=Design(**content["design"]),
-        rivals=tuple(RivalSpec(r["id"], r["covariate"]) for r in content.get("rivals", ())),
-        control_beta_min=float(content.get("controls", {}).get("beta_min", 0.30)),
+        design=Design(
+            _count(design, "models", 1),
+            _count(design, "conditions", 1),
+            _count(design, "prompts", 1),
+            _count(design, "draws", 1),
+            _number(design, "mean_rate"),
+        ),
+        rivals=tuple(
+            RivalSpec(str(r["id"]), str(r["covariate"])) for r in content.get("rivals", ())
+        ),
+        control_beta_min=_number(controls, "beta_min", 0.30),
         digest=digest(content),
     )
     _check(claim)
@@ -155,12 +168,42 @@ def _check(claim: Claim) -> None:
         raise ValueError(f"alpha is {claim.alpha}, expected a probability below 0.5")
     if min(claim.scatter.behaviour, claim.scatter.model, claim.scatter.prompt) < 0:
         raise ValueError("scatter is a standard deviation, 0 or more")
+    if not 0 < claim.design.mean_rate < 1:
+        raise ValueError(f"design.mean_rate is {claim.design.mean_rate}, expected a share")
+
+
+def _table(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = content[name] if name in NEEDED else content.get(name, {})
+    if not isinstance(table, Mapping):
+        raise TypeError(f"{name} is {table!r}, expected a table [{name}]")
+    return table
+
+
+def _number(table: Mapping[str, Any], name: str, default: float | None = None) -> float:
+    value = table[name] if default is None else table.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) == math.inf:
+        raise TypeError(f"{name} is {value!r}, expected a number")
+    return float(value)
+
+
+def _count(table: Mapping[str, Any], name: str, least: int) -> int:
+    value = table[name]
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is {value!r}, expected a whole number, {least} or more")
+    return value
+
+
+def _names(table: Mapping[str, Any], name: str, default: Sequence[str] = ("*",)) -> tuple[str, ...]:
+    value = table.get(name, default)
+    if isinstance(value, str) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"{name} is {value!r}, expected a list of names")
+    return tuple(value)
 
 
 def _rate(table: Mapping[str, Any], name: str) -> float | None:
     if name not in table:
         return None
-    value = float(table[name])
+    value = _number(table, name)
     if not 0 < value <= 1:
-        raise ValueError(f"judge.{name} is {value}, expected a share")
+        raise ValueError(f"judge.{name} is {value:g}, expected a share")
     return value

@@ -5,7 +5,6 @@ exploratory where any outcome was read before the lock.
 """
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -25,8 +24,9 @@ from auditor.claims.lock import (
 from auditor.claims.spec import Claim, choose_claims
 from auditor.errors import StageMissing
 from auditor.flows.measure import Measurer
+from auditor.flows.recording import Started
 from auditor.paths import replacing
-from auditor.plan import Run, canonical_json, digest, versions
+from auditor.plan import canonical_json, digest, versions
 from auditor.prevalence.targets import Target, parse_target
 from auditor.progress import Progress
 from auditor.records import BehaviourKind, ClaimResult, Prevalence, plain
@@ -34,7 +34,7 @@ from auditor.statistics.concordance import kendall_w
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, now, rows_table
 
-PACKAGES = ("auditor", "numpy", "scipy")
+PACKAGES = ("numpy", "scipy")
 MIN_SHARED = 5
 """Behaviours two corpora must both measure before their ranks are compared."""
 
@@ -70,10 +70,10 @@ def test_claims(tables: Tables, names: Sequence[str], progress: Progress) -> lis
 
 
 def _lock(tables: Tables, claim: Claim, measurer: Measurer) -> dict[str, Any]:
-    started, clock = now(), time.perf_counter()
+    started = Started("predict", PACKAGES)
     corpora = _corpora(tables, claim)
     frequencies = claim_frequencies(measurer, claim, list(corpora))
-    prediction = predict(claim, frequencies, corpora, versions(*PACKAGES))
+    prediction = predict(claim, frequencies, corpora, versions("auditor", *PACKAGES))
     sha256 = lock_digest(prediction)
     earlier = [row for row in _locks(tables, claim) if row["sha256"] == sha256]
     locked_at = earlier[-1]["locked_at"] if earlier else now()
@@ -86,14 +86,14 @@ def _lock(tables: Tables, claim: Claim, measurer: Measurer) -> dict[str, Any]:
     if not earlier:
         name = f"{claim.id}-{sha256[:16]}"
         path = tables.write("locks", claim.id, f"{name}.parquet", rows_table("locks", [row]))
-        _record(tables, "predict", name, claim, prediction["corpora"], path, started, clock)
+        _record(tables, name, claim, prediction["corpora"], path, started)
     return {"lock": sha256, "locked_at": locked_at.isoformat(), **prediction}
 
 
 def _test(
     tables: Tables, claim: Claim, rows: Sequence[Mapping[str, Any]], measurer: Measurer
 ) -> ClaimResult:
-    started, clock = now(), time.perf_counter()
+    started = Started("test", PACKAGES)
     corpora = _corpora(tables, claim)
     lock = _current_lock(tables, claim)
     if lock:
@@ -125,9 +125,7 @@ def _test(
     path = tables.write(
         "verdicts", claim.id, "part-00000.parquet", rows_table("verdicts", [verdict])
     )
-    _record(
-        tables, "test", claim.id, claim, [corpora, sorted(map(str, read))], path, started, clock
-    )
+    _record(tables, claim.id, claim, [corpora, sorted(map(str, read))], path, started)
     return result
 
 
@@ -216,27 +214,7 @@ def _locks(tables: Tables, claim: Claim) -> list[dict[str, Any]]:
 
 
 def _record(
-    tables: Tables,
-    stage: str,
-    group: str,
-    claim: Claim,
-    inputs: object,
-    path: Path,
-    started: Any,  # noqa: ANN401
-    clock: float,
+    tables: Tables, group: str, claim: Claim, inputs: object, path: Path, started: Started
 ) -> None:
-    run = Run(
-        stage=stage,
-        corpus=group,
-        settings_digest=claim.digest,
-        input_digest=digest(inputs),
-        rows=1,
-        rejects=0,
-        versions=versions(*PACKAGES),
-        seed=claim.seed,
-        seconds=time.perf_counter() - clock,
-        started_at=started,
-        outputs=(path,),
-        summary={"claim": claim.id},
-    )
-    tables.record(run)
+    summary = {"claim": claim.id}
+    started.finish(tables, group, claim.digest, digest(inputs), [path], 1, summary, seed=claim.seed)

@@ -4,39 +4,37 @@ A shard is built by one worker and is finished when its part of `documents`, wri
 so an interrupted run resumes at the first unfinished shard.
 """
 
-import hashlib
 import json
 import multiprocessing
 import os
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from auditor.errors import BadInput
+from auditor.flows.duplicates import find_duplicates
+from auditor.flows.recording import Started, is_done
 from auditor.flows.score import score_corpus
 from auditor.index.build import INDEX_TABLES, STAMP, Text, batches, index_batch
-from auditor.index.duplicates import near_pairs, shingle_sets, star_clusters
 from auditor.index.encoder import DEFAULT_ENCODER, find_encoder, piece_table
 from auditor.index.vectors import WordVectors
 from auditor.ingest.documents import Document, Fields, read_documents
 from auditor.ingest.sources import find_sources, read_manifest, shipped_manifest
 from auditor.paths import AuditPaths
-from auditor.plan import Run, Shard, Source, cut_shards, digest, versions
+from auditor.plan import Shard, Source, cut_shards, digest
 from auditor.progress import Progress
 from auditor.records import Reject
 from auditor.schema import TABLES
 from auditor.store.catalogue import Catalogue
-from auditor.store.tables import Tables, now, rejects_table, write_part
+from auditor.store.tables import Tables, rejects_table, write_part
 
-PACKAGES = ("auditor", "datasketch", "numba", "numpy", "pyarrow", "sentence-transformers")
+PACKAGES = ("datasketch", "numba", "numpy", "pyarrow", "sentence-transformers")
 MEGABYTE = 1e6
 
 
@@ -79,76 +77,34 @@ def index_sources(
     tables: Tables, sources: Sequence[Source], settings: IndexSettings, progress: Progress
 ) -> dict[str, Any]:
     """Index a corpus, skipping what is done; returns the summary the command prints."""
-    started, clock = now(), time.perf_counter()
+    started = Started("index", PACKAGES)
     encoder = find_encoder(settings.encoder)
     asked = _settings(settings, encoder.digest)
     shards = cut_shards(sources, asked)
-    input_digest = digest([shard.digest for shard in shards])
-    done = tables.current("index", settings.corpus)
-    if done and (done[0]["settings_digest"], done[0]["input_digest"]) == (
-        digest(asked),
-        input_digest,
-    ):
-        summary = {
-            **json.loads(done[0]["summary"]),
-            "shards_done": 0,
-            "shards_skipped": len(shards),
-        }
+    inputs = digest([shard.digest for shard in shards])
+    if is_done(tables, "index", settings.corpus, digest(asked), inputs):
+        done = json.loads(tables.current("index", settings.corpus)[0]["summary"])
+        summary = {**done, "shards_done": 0, "shards_skipped": len(shards)}
     else:
         with progress.task("reading the encoder's word pieces", 1, "table"):
             piece_table(encoder)
         summary = _index(tables, shards, settings, progress)
-        seconds = time.perf_counter() - clock
-        rate = summary["bytes"] / MEGABYTE / seconds
-        summary |= {"seconds": round(seconds, 3), "mb_per_second": round(rate, 3)}
-        run = Run(
-            stage="index",
-            corpus=settings.corpus,
-            settings_digest=digest(asked),
-            input_digest=input_digest,
+        rate = summary["bytes"] / MEGABYTE / started.seconds
+        summary["mb_per_second"] = round(rate, 3)
+        started.finish(
+            tables,
+            settings.corpus,
+            settings=digest(asked),
+            inputs=inputs,
+            outputs=_parts(tables, settings.corpus, shards),
             rows=summary["passages"],
-            rejects=summary["rejects"],
-            versions=versions(*PACKAGES),
-            seed=None,
-            seconds=seconds,
-            started_at=started,
-            outputs=tuple(_parts(tables, settings.corpus, shards)),
             summary=summary,
+            rejects=summary["rejects"],
         )
-        tables.record(run)
     summary["duplicates"] = find_duplicates(tables, settings.corpus, progress)
     score_corpus(tables, settings.corpus, encoder, progress)
     Catalogue(tables).write_file()
-    return {**summary, "seconds": round(time.perf_counter() - clock, 3)}
-
-
-def find_duplicates(tables: Tables, corpus: str, progress: Progress) -> int:
-    """Derive `duplicates` of a corpus; returns how many passages repeat another."""
-    started, clock = now(), time.perf_counter()
-    [index] = tables.current("index", corpus)
-    done = tables.current("duplicates", corpus)
-    if done and done[0]["input_digest"] == index["input_digest"]:
-        return int(json.loads(done[0]["summary"])["duplicates"])
-    with progress.task("finding near duplicates", 1, "pass"):
-        rows = _duplicate_rows(tables, corpus)
-    path = tables.write("duplicates", corpus, "part-00000.parquet", rows)
-    repeated: int = rows.num_rows - len(pc.unique(rows["representative"]))
-    run = Run(
-        stage="duplicates",
-        corpus=corpus,
-        settings_digest=digest(STAMP),
-        input_digest=index["input_digest"],
-        rows=rows.num_rows,
-        rejects=0,
-        versions=versions("auditor", "numpy"),
-        seed=None,
-        seconds=time.perf_counter() - clock,
-        started_at=started,
-        outputs=(path,),
-        summary={"duplicates": repeated},
-    )
-    tables.record(run)
-    return repeated
+    return {**summary, "seconds": round(started.seconds, 3)}
 
 
 @dataclass(slots=True)
@@ -172,7 +128,8 @@ def build_shard(job: ShardJob) -> None:
         empty = TABLES[table].schema.empty_table()
         rows = pa.concat_tables([batch[table] for batch in built] or [empty])
         if table == "documents":
-            rows = rows.replace_schema_metadata({"bytes": str(tally.bytes)})
+            left_out = " ".join(map(str, sorted(job.exclude)))
+            rows = rows.replace_schema_metadata({"bytes": str(tally.bytes), "left_out": left_out})
         write_part(paths, table, corpus, part, rows)
 
 
@@ -247,12 +204,14 @@ def _size(job: ShardJob) -> int:
 
 
 def _settle_repeated_ids(tables: Tables, shards: Sequence[Shard], settings: IndexSettings) -> None:
-    """Build a shard again where an earlier one already holds some of its document ids."""
+    """Build a shard again where it did not leave out just the ids that earlier shards hold."""
     seen: set[int] = set()
     for shard in shards:
         path = _documents_part(tables, settings.corpus, shard)
-        ids = set(pq.read_table(path, columns=["document_id"])[0].to_pylist())
-        if repeated := ids & seen:
+        left_out = set(map(int, pq.read_schema(path).metadata[b"left_out"].split()))
+        ids = left_out.union(pq.read_table(path, columns=["document_id"])[0].to_pylist())
+        repeated = ids & seen
+        if repeated != left_out:
             build_shard(ShardJob(tables.paths.root, shard, settings, frozenset(repeated)))
         seen |= ids
 
@@ -280,56 +239,6 @@ def _first_reject(tables: Tables, shards: Sequence[Shard], corpus: str) -> str:
             line = f" line {row['line']}" if row["line"] else ""
             return f"{row['file']}{line}: {row['reason']}"
     return "the files hold no records"
-
-
-def _duplicate_rows(tables: Tables, corpus: str) -> pa.Table:
-    passages = Catalogue(tables).query(
-        "SELECT p.passage_id, p.text, s.minhash FROM passages p "
-        "JOIN documents d USING (document_id) "
-        "JOIN sketches s USING (passage_id) WHERE d.corpus = $corpus ORDER BY p.passage_id",
-        {"corpus": corpus},
-    )
-    ids = passages["passage_id"].to_numpy()
-    sketches = np.frombuffer(b"".join(passages["minhash"].to_pylist()), np.uint8).reshape(
-        len(ids), -1
-    )
-    texts = passages["text"].to_pylist()
-    first, twin = _exact_twins(texts, sketches)
-    leaders = np.flatnonzero(first == np.arange(len(ids)))
-
-    def shingles_of(rows: Sequence[int]) -> list[Any]:
-        return shingle_sets([texts[leaders[row]] or "" for row in rows])
-
-    clusters = star_clusters(near_pairs(sketches[leaders], shingles_of))
-    leads = {int(leaders[row]): (int(leaders[r]), j) for row, (r, j) in clusters.items()}
-    rows = []
-    for row, leader in enumerate(first.tolist()):
-        representative, similarity = leads.get(leader, (leader, 1.0))
-        if representative != leader or twin[leader] or leader in leads:
-            kind = "exact" if representative == leader else "near"
-            rows.append((int(ids[row]), int(ids[representative]), kind, similarity))
-    sizes: dict[int, int] = {}
-    for _, representative, _, _ in rows:
-        sizes[representative] = sizes.get(representative, 0) + 1
-    names = TABLES["duplicates"].schema.names
-    return pa.Table.from_pylist(
-        [dict(zip(names, (*row, sizes[row[1]]), strict=True)) for row in rows],
-        schema=TABLES["duplicates"].schema,
-    )
-
-
-def _exact_twins(texts: list[str | None], sketches: Any) -> tuple[Any, Any]:  # noqa: ANN401
-    """The first row with each row's text, and whether a row's text occurs more than once.
-
-    Without stored text the sketch stands for it: equal on all 128 minima.
-    """
-    keys = [
-        hashlib.blake2b(text.encode() if text is not None else sketch, digest_size=16).digest()
-        for text, sketch in zip(texts, map(bytes, sketches), strict=True)
-    ]
-    firsts: dict[bytes, int] = {}
-    first = np.array([firsts.setdefault(key, row) for row, key in enumerate(keys)], np.int64)
-    return first, np.bincount(first, minlength=len(first)) > 1
 
 
 def _settings(settings: IndexSettings, encoder_digest: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A file of labels → `labels` and `frames` of one label set, with every misfit in `rejects`."""
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,9 @@ import pyarrow as pa
 
 from auditor.behaviours.spec import choose, read_library
 from auditor.errors import BadInput, StageMissing
+from auditor.flows.recording import Started
 from auditor.index.tokens import tokenise
-from auditor.ingest.records import Record, read_records
+from auditor.ingest.records import Record, read_clean_records
 from auditor.ingest.sources import find_sources
 from auditor.labelling.importing import (
     Imported,
@@ -23,11 +23,11 @@ from auditor.labelling.importing import (
     import_labels,
     read_frame,
 )
-from auditor.plan import Run, Source, digest, file_digest, versions
+from auditor.plan import Source, digest, file_digest
 from auditor.progress import Progress
 from auditor.records import Reject
 from auditor.store.catalogue import Catalogue
-from auditor.store.tables import Tables, now, rejects_table, rows_table
+from auditor.store.tables import Tables, rejects_table, rows_table
 
 FRAME_NAMES = ("frame.parquet", "frame.csv", "frame.jsonl")
 """The file beside the labels that lists every span they were drawn from."""
@@ -48,15 +48,15 @@ def import_file(
     tables: Tables, path: str, settings: LabelSettings, progress: Progress
 ) -> dict[str, Any]:
     """Import a label file and its frame; returns the summary the command prints."""
-    started, clock = now(), time.perf_counter()
+    started = Started("label", ("pyarrow",))
     if not tables.current("index"):
         raise StageMissing("no corpus is indexed", "auditor index SOURCE… comes before labels")
     [source] = find_sources([path])
     frame_source = _frame_source(path, settings.frame)
     library = read_library()
     choose(library, settings.codebook)
-    records = list(read_records(source, "label"))
-    frame_records = list(read_records(frame_source, "label")) if frame_source else []
+    records = list(read_clean_records(source, "label"))
+    frame_records = list(read_clean_records(frame_source, "label")) if frame_source else []
     named = {
         str(r.fields.get("document")) for r in (*records, *frame_records) if isinstance(r, Record)
     }
@@ -66,7 +66,7 @@ def import_file(
         codebook = settings.codebook or tuple(n for n in codebook_of(records) if n in library)
         label_set = settings.label_set or _set_name(path)
         label_source = LabelSource(
-            label_set, source.name, settings.reader_kind, "import", codebook, started
+            label_set, source.name, settings.reader_kind, "import", codebook, started.at
         )
         imported = import_labels(
             records, source.name, documents, frame, list(library), label_source
@@ -82,9 +82,7 @@ def import_file(
         progress.warn("labels without an inclusion probability cannot enter a rate")
     frames = _frame_rows(tables, label_set, frame or imported.spans, documents)
     rejects = (*frame_rejects, *imported.rejects)
-    return _write(
-        tables, label_set, imported, frames, rejects, [source, frame_source], started, clock
-    )
+    return _write(tables, label_set, imported, frames, rejects, [source, frame_source], started)
 
 
 def _write(
@@ -94,8 +92,7 @@ def _write(
     frames: pa.Table,
     rejects: Sequence[Reject],
     sources: Iterable[Source | None],
-    started: Any,  # noqa: ANN401
-    clock: float,
+    started: Started,
 ) -> dict[str, Any]:
     labels = rows_table("labels", imported.labels)
     positives = {row["behaviour"] for row in imported.labels}
@@ -114,21 +111,16 @@ def _write(
         tables.write("rejects", label_set, "label.parquet", rejects_table(rejects, label_set)),
     )
     files = [(s.name, file_digest(Path(s.url.removeprefix("file://")))) for s in sources if s]
-    run = Run(
-        stage="label",
-        corpus=label_set,
-        settings_digest=digest(summary["codebook"]),
-        input_digest=digest(files),
-        rows=labels.num_rows,
-        rejects=len(rejects),
-        versions=versions("auditor", "pyarrow"),
-        seed=None,
-        seconds=time.perf_counter() - clock,
-        started_at=started,
+    started.finish(
+        tables,
+        label_set,
+        settings=digest(summary["codebook"]),
+        inputs=digest(files),
         outputs=paths,
+        rows=labels.num_rows,
         summary=summary,
+        rejects=len(rejects),
     )
-    tables.record(run)
     return summary
 
 

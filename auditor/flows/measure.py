@@ -4,10 +4,8 @@ SQL gathers and counts; the estimators see arrays. One `Measurer` loads a label 
 answers any target of it, for `measure` and for the claims alike.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,14 @@ import pyarrow.compute as pc
 
 from auditor.behaviours.spec import Behaviour, choose, read_library
 from auditor.errors import StageMissing, UsageError
-from auditor.plan import Run, digest, versions
+from auditor.flows.recording import Started
+from auditor.plan import digest
 from auditor.prevalence.estimators import Frame, Sample, estimate, exact, uncalibrated
 from auditor.prevalence.targets import Target
 from auditor.records import Prevalence
 from auditor.schema import FACETS, OPTIONAL_FACETS
 from auditor.store.catalogue import Catalogue
-from auditor.store.tables import Tables, now, rows_table
+from auditor.store.tables import Tables, rows_table
 
 FIELDS = {
     "source": "coalesce(d.source, '(none)')",
@@ -135,7 +134,7 @@ def measure(
 
     Splits by stance and mode too where none is named.
     """
-    started, clock = now(), time.perf_counter()
+    started = Started("measure", ("numpy", "scipy"))
     _check_splits(by)
     asked = {behaviour.id for behaviour in choose(read_library(), ids)}
     measurer = Measurer(tables)
@@ -145,7 +144,7 @@ def measure(
     for name in corpora:
         for split in splits:
             measured = list(measurer.rows(list(measurer.library.values()), [name], split))
-            _record(tables, name, split, measured, started, clock)
+            _record(tables, name, split, measured, started)
             rows += [row for row in measured if row.behaviour in asked]
     return rows
 
@@ -155,28 +154,15 @@ def _record(
     corpus: str,
     split: str | None,
     rows: Sequence[Prevalence],
-    started: datetime,
-    clock: float,
+    started: Started,
 ) -> None:
     """Write one corpus's rows of one split, in place of those measured before."""
     table = rows_table("prevalence", [flat(row) for row in rows])
     path = tables.write("prevalence", corpus, f"{split or 'all'}.parquet", table)
     inputs = [r["input_digest"] for s in ("index", "label", "score") for r in tables.current(s)]
-    run = Run(
-        stage="measure",
-        corpus=f"{corpus}-{split or 'all'}",
-        settings_digest=digest(split),
-        input_digest=digest(inputs),
-        rows=len(rows),
-        rejects=0,
-        versions=versions("auditor", "numpy", "scipy"),
-        seed=None,
-        seconds=time.perf_counter() - clock,
-        started_at=started,
-        outputs=(path,),
-        summary={"rows": len(rows)},
-    )
-    tables.record(run)
+    group = f"{corpus}-{split or 'all'}"
+    summary = {"rows": len(rows)}
+    started.finish(tables, group, digest(split), digest(inputs), [path], len(rows), summary)
 
 
 def flat(row: Prevalence) -> dict[str, Any]:

@@ -1,22 +1,22 @@
 """Files of transcripts or rates → transcripts, turns and observations of a study."""
 
 import json
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from auditor.errors import BadInput, UsageError
+from auditor.flows.recording import Started, is_done
 from auditor.ingest.rates import StudyMapping, read_mapping, read_rates
-from auditor.ingest.records import Record, read_records
+from auditor.ingest.records import Record, read_clean_records
 from auditor.ingest.sources import find_sources
 from auditor.ingest.transcripts import RunState, Transcripts, counts, read_chats
-from auditor.plan import Run, Source, digest, file_digest, versions
+from auditor.plan import Source, digest, file_digest
 from auditor.progress import Progress
 from auditor.records import Reject
 from auditor.store.catalogue import Catalogue
-from auditor.store.tables import Tables, now, rejects_table, rows_table
+from auditor.store.tables import Tables, rejects_table, rows_table
 
 FORMATS = ("auto", "chat", "rates")
 
@@ -58,24 +58,24 @@ def _observe(
     mapping: StudyMapping,
     selected: bool,
 ) -> dict[str, Any]:
-    started, clock = now(), time.perf_counter()
+    started = Started("observe", ("pyarrow",))
     settings = digest([format_, dict(mapping.columns), dict(mapping.behaviours), selected])
     inputs = digest([(s.name, file_digest(Path(s.url.removeprefix("file://")))) for s in sources])
     if done := _done(tables, study, settings, inputs):
         return done
     transcripts, rows, rejects = Transcripts(), list[dict[str, Any]](), list[Reject]()
     for source in sources:
-        records = list(read_records(source, "observe"))
+        records = list(read_clean_records(source, "observe"))
         if _is_rates(records, format_):
-            read, refused = read_rates(records, source.name, study, mapping, started)
+            read, refused = read_rates(records, source.name, study, mapping, started.at)
             rows += read
             rejects += refused
         else:
-            _join(transcripts, read_chats(records, source.name, study, started))
+            _join(transcripts, read_chats(records, source.name, study, started.at))
     rejects += transcripts.rejects
     if not selected:
         rows += [
-            _counted(cell, study, sources[0].name, started)
+            _counted(cell, study, sources[0].name, started.at)
             for cell in counts(transcripts.transcripts)
         ]
     if not rows and not transcripts.transcripts:
@@ -94,30 +94,24 @@ def _observe(
         )
     ]
     paths.append(tables.write("rejects", study, "observe.parquet", rejects_table(rejects, study)))
-    run = Run(
-        stage="observe",
-        corpus=study,
-        settings_digest=settings,
-        input_digest=inputs,
+    started.finish(
+        tables,
+        study,
+        settings=settings,
+        inputs=inputs,
+        outputs=paths,
         rows=len(rows) + len(transcripts.transcripts),
-        rejects=len(rejects),
-        versions=versions("auditor", "pyarrow"),
-        seed=None,
-        seconds=time.perf_counter() - clock,
-        started_at=started,
-        outputs=tuple(paths),
         summary=summary,
+        rejects=len(rejects),
     )
-    tables.record(run)
     return summary
 
 
 def _done(tables: Tables, study: str, settings: str, inputs: str) -> dict[str, Any] | None:
-    for run in tables.current("observe", study):
-        if (run["settings_digest"], run["input_digest"]) == (settings, inputs):
-            summary: dict[str, Any] = json.loads(run["summary"])
-            return summary
-    return None
+    if not is_done(tables, "observe", study, settings, inputs):
+        return None
+    summary: dict[str, Any] = json.loads(tables.current("observe", study)[0]["summary"])
+    return summary
 
 
 def _is_rates(records: Sequence[Record | Reject], format_: str) -> bool:

@@ -1,21 +1,20 @@
 """Stage-1 scores and framings of every passage, from its vector and its cues."""
 
-import time
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from auditor.behaviours.detectors import Heads, fit_heads
 from auditor.behaviours.spec import Behaviour, read_library
+from auditor.flows.recording import Started, is_done
 from auditor.framing.classifiers import FramingHeads, fit_framing
 from auditor.index.encoder import Encoder, piece_table
 from auditor.index.vectors import WordVectors, unit
-from auditor.plan import Run, digest, versions
+from auditor.plan import digest
 from auditor.progress import Progress
 from auditor.schema import FACETS, TABLES, VECTOR_DIMENSIONS
 from auditor.store.catalogue import SCORE_SCALE, Catalogue
-from auditor.store.tables import Tables, now
+from auditor.store.tables import Tables
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,15 +31,12 @@ _PASSAGES = (
 
 def score_corpus(tables: Tables, corpus: str, encoder: Encoder, progress: Progress) -> None:
     """Score every passage of a corpus with the library's heads, unless that is already done."""
-    started, clock = now(), time.perf_counter()
+    started = Started("score", ("numpy", "scikit-learn"))
     library = read_library()
     [index] = tables.current("index", corpus)
     settings = digest([{b.id: b.digest for b in library.values()}, encoder.digest, CANDIDATE_SCORE])
-    done = tables.current("score", corpus)
-    if done and (done[0]["settings_digest"], done[0]["input_digest"]) == (
-        settings,
-        index["input_digest"],
-    ):
+    inputs = index["input_digest"]
+    if is_done(tables, "score", corpus, settings, inputs):
         return
     heads, framing = fit_detectors(library, WordVectors(piece_table(encoder)))
     passages = Catalogue(tables).query(_PASSAGES, {"corpus": corpus})
@@ -56,21 +52,8 @@ def score_corpus(tables: Tables, corpus: str, encoder: Encoder, progress: Progre
         tables.write("scores", corpus, "part-00000.parquet", pa.concat_tables(scores)),
         tables.write("framings", corpus, "part-00000.parquet", pa.concat_tables(framings)),
     )
-    run = Run(
-        stage="score",
-        corpus=corpus,
-        settings_digest=settings,
-        input_digest=index["input_digest"],
-        rows=passages.num_rows,
-        rejects=0,
-        versions=versions("auditor", "numpy", "scikit-learn"),
-        seed=None,
-        seconds=time.perf_counter() - clock,
-        started_at=started,
-        outputs=paths,
-        summary={"passages": passages.num_rows},
-    )
-    tables.record(run)
+    summary = {"passages": passages.num_rows}
+    started.finish(tables, corpus, settings, inputs, paths, passages.num_rows, summary)
 
 
 def fit_detectors(library: dict[str, Behaviour], words: WordVectors) -> tuple[Heads, FramingHeads]:

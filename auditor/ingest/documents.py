@@ -73,16 +73,16 @@ def _document(record: Record, source: Source, corpus: str, fields: Fields) -> Do
     problem = _problem(text)
     if problem:
         return Reject("index", source.name, record.line, problem)
-    id_field = fields.id or next((name for name in ID_FIELDS if given.get(name)), None)
-    name = str(given[id_field]) if id_field and given.get(id_field) else _own_name(source, record)
-    used = {text_field, id_field, *(n for names in METADATA_FIELDS.values() for n in names)}
+    id_field = _field_of(given, (fields.id,) if fields.id else ID_FIELDS)
+    name = _clean(given[id_field]) if id_field else _own_name(source, record)
+    columns = {column: _field_of(given, names) for column, names in METADATA_FIELDS.items()}
     return Document(
         document_id=document_id(corpus, name),
         corpus=corpus,
         id=name,
         text=text,
-        metadata={column: _first_of(given, names) for column, names in METADATA_FIELDS.items()},
-        extra=_extra(given, used),
+        metadata={c: _clean(given[name]) if name else None for c, name in columns.items()},
+        extra=_extra(given, {text_field, id_field, *columns.values()}),
         file=source.name,
         line=record.line,
     )
@@ -104,12 +104,13 @@ def _own_name(source: Source, record: Record) -> str:
     return f"{source.name}#{record.line}"
 
 
-def _first_of(given: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    return next((_clean(given[name]) for name in names if given.get(name)), None)
+def _field_of(given: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if given.get(name) not in (None, "")), None)
 
 
 def _clean(value: object) -> str:
-    return str(value).encode(errors="replace").decode()
+    """Write a lone surrogate as its escape: it has no UTF-8, and two ids must not become one."""
+    return str(value).encode(errors="backslashreplace").decode()
 
 
 def _extra(given: Mapping[str, Any], used: set[str | None]) -> str | None:

@@ -20,6 +20,9 @@ STAGE = "observe"
 RATE_TOLERANCE = 0.006
 """A rate may differ from k/n by rounding to two digits, no more."""
 
+MOST = 2**63
+"""Counts are stored as 64-bit integers."""
+
 COLUMNS = (
     "study", "model", "behaviour", "condition", "k", "n", "rate",
     "unit", "base_or_tuned", "prompt", "seed", "citation",
@@ -69,14 +72,19 @@ def read_rates(
 
 def _row(record: Record, study: str, mapping: StudyMapping) -> dict[str, Any]:
     taken = {column: mapping.columns.get(column, column) for column in COLUMNS}
-    row = {column: record.fields.get(name) or None for column, name in taken.items()}
-    row["study"] = row["study"] or record.fields.get("source") or study
+    row = {column: _cell(record.fields.get(name)) for column, name in taken.items()}
+    row["study"] = row["study"] or _cell(record.fields.get("source")) or study
     row["behaviour"] = mapping.behaviours.get(str(row["behaviour"]), row["behaviour"])
-    row["citation"] = row["citation"] or record.fields.get("note") or None
+    row["citation"] = row["citation"] or _cell(record.fields.get("note"))
     used = {*taken.values(), "source", "note"}
     rest = {k: v for k, v in record.fields.items() if k not in used and v not in (None, "")}
     row["factors"] = canonical_json(rest) if rest else None
     return row
+
+
+def _cell(value: object) -> str | None:
+    """A cell as text; formats with types and formats without read alike, and 0 is not nothing."""
+    return None if value in (None, "") else str(value)
 
 
 def _problem(row: Mapping[str, Any]) -> str | None:
@@ -109,7 +117,7 @@ def _whole(value: object) -> int | None:
         number = float(str(value))
     except ValueError:
         return None
-    return int(number) if number >= 0 and number == int(number) else None
+    return int(number) if 0 <= number < MOST and number == int(number) else None
 
 
 def _share(value: object) -> float | None:

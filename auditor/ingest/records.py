@@ -7,6 +7,7 @@ before it and adds one reject.
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -19,6 +20,9 @@ from auditor.plan import Source
 from auditor.records import Reject
 
 PARQUET_ROWS = 1024
+
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of a byte that is not UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,22 @@ def read_records(source: Source, stage: str = "index") -> Records:
         yield Reject(stage, source.name, last + 1, f"not readable as Parquet: {_first(error)}")
 
 
+def read_clean_records(source: Source, stage: str) -> Records:
+    """Read records as JSON values whose every text a table can hold: a lone surrogate is '?'."""
+    for item in read_records(source, stage):
+        yield Record(item.line, _clean(item.fields)) if isinstance(item, Record) else item
+
+
+def _clean(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, Mapping):
+        return {_clean(str(key)): _clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value).encode(errors="replace").decode()
+
+
 def _decompressed(raw: IO[bytes], source: Source) -> IO[bytes]:
     """Decompress every member of a stream; Arrow's reader names a truncated end."""
     if source.compression is None:
@@ -65,7 +85,7 @@ def _parse_json(line: bytes, name: str, stage: str, number: int) -> Record | Rej
         value = json.loads(line)
     except UnicodeDecodeError as error:
         return Reject(stage, name, number, f"invalid UTF-8 at byte {error.start} of the line")
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of > 4300 digits
         return Reject(stage, name, number, f"not JSON: {error}")
     if not isinstance(value, dict):
         return Reject(stage, name, number, f"expected a JSON object, got {type(value).__name__}")
@@ -79,7 +99,7 @@ def _read_json(stream: IO[bytes], name: str, stage: str) -> Records:
     except UnicodeDecodeError as error:
         yield Reject(stage, name, None, f"invalid UTF-8 at byte {error.start}")
         return
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         yield Reject(stage, name, None, f"not JSON: {error}")
         return
     items = value if isinstance(value, list) else [value]
@@ -92,16 +112,13 @@ def _read_json(stream: IO[bytes], name: str, stage: str) -> Records:
 
 def _read_csv(stream: IO[bytes], name: str, stage: str) -> Records:
     csv.field_size_limit(2**31 - 1)
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     rows = csv.DictReader(text, strict=True)
     while True:
         try:
             row = next(rows, None)
-        except UnicodeDecodeError as error:
-            yield Reject(stage, name, rows.line_num + 1, f"invalid UTF-8: {error.reason}")
-            return
         except csv.Error as error:
-            yield Reject(stage, name, rows.line_num, f"not CSV: {error}")
+            yield Reject(stage, name, rows.reader.line_num, f"not CSV: {error}")
             continue
         if row is None:
             return
@@ -109,6 +126,9 @@ def _read_csv(stream: IO[bytes], name: str, stage: str) -> Records:
             found = len(row) - (None in row) + len(row.get(None) or ())
             reason = f"row does not match the {len(rows.fieldnames or ())} columns of the header"
             yield Reject(stage, name, rows.line_num, f"{reason} (fields: {found})")
+            continue
+        if any(_ESCAPED_BYTE.search(value) for value in row.values()):
+            yield Reject(stage, name, rows.line_num, "invalid UTF-8 in the row")
             continue
         yield Record(rows.line_num, row)
 
@@ -124,9 +144,16 @@ def _read_text(stream: IO[bytes], name: str, stage: str) -> Records:
 def _read_parquet(stream: IO[bytes], name: str, stage: str) -> Records:
     number = 0
     for batch in pq.ParquetFile(stream).iter_batches(batch_size=PARQUET_ROWS):
-        for row in batch.to_pylist():
+        for row in range(batch.num_rows):
             number += 1
-            yield Record(number, row)
+            try:
+                yield Record(number, batch.slice(row, 1).to_pylist()[0])
+            except UnicodeDecodeError as error:
+                yield Reject(stage, name, number, f"invalid UTF-8: {error.reason}")
+
+
+def _refuse(_: IO[bytes], name: str, stage: str) -> Records:
+    yield Reject(stage, name, None, "unknown ending")
 
 
 def _first(error: Exception) -> str:
@@ -139,4 +166,5 @@ READERS: dict[str, Callable[[IO[bytes], str, str], Records]] = {
     "csv": _read_csv,
     "text": _read_text,
     "parquet": _read_parquet,
+    "unknown": _refuse,
 }

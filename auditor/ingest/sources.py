@@ -23,6 +23,9 @@ FORMATS = {
     ".csv": "csv",
     ".txt": "text",
 }
+UNKNOWN = "unknown"
+"""A file beside readable ones that no reader takes; it becomes one reject."""
+
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 _READABLE = ", ".join(FORMATS) + "; with " + ", ".join(COMPRESSIONS)
 
@@ -75,21 +78,20 @@ def find_sources(named: Sequence[str]) -> list[Source]:
 
 def _expand(name: str) -> list[Source]:
     filesystem, path = fsspec.core.url_to_fs(name)
-    if any(mark in path for mark in "*?["):
+    if filesystem.isfile(path):
+        paths, root = [path], str(PurePosixPath(path).parent)
+        nothing = f"cannot read {name}: unknown ending"
+    elif any(mark in path for mark in "*?["):
         paths, root = [p for p in filesystem.glob(path) if filesystem.isfile(p)], _glob_root(path)
         nothing = f"nothing matches {name}"
     elif not filesystem.exists(path):
         raise BadInput(f"no such file or folder: {name}", "check the path; globs need quotes")
-    elif filesystem.isdir(path):
+    else:
         paths, root = filesystem.find(path), path
         nothing = f"nothing to read in {name}"
-    else:
-        paths, root = [path], str(PurePosixPath(path).parent)
-        nothing = ""
-    sources = [_source(filesystem, p, root) for p in paths if _format(p)[0]]
-    if not sources:
-        raise BadInput(nothing or f"cannot read {name}: unknown ending", f"readable: {_READABLE}")
-    return sources
+    if not any(_format(p)[0] in FORMATS.values() for p in paths):
+        raise BadInput(nothing, f"readable: {_READABLE}")
+    return [_source(filesystem, p, root) for p in paths if _format(p)[0]]
 
 
 def _source(filesystem: Any, path: str, root: str) -> Source:  # noqa: ANN401
@@ -110,7 +112,7 @@ def _format(path: str) -> tuple[str | None, str | None]:
         return None, None
     compression = COMPRESSIONS.get(pure.suffix)
     ending = PurePosixPath(pure.stem).suffix if compression else pure.suffix
-    return FORMATS.get(ending), compression
+    return FORMATS.get(ending, UNKNOWN), compression
 
 
 def _glob_root(path: str) -> str:

@@ -98,7 +98,8 @@ def _problem(fields: Mapping[str, Any]) -> str | None:
 
 def _add(out: Transcripts, record: Record, file: str, study: str, at: datetime) -> None:
     fields = record.fields
-    name = str(fields.get("id") or f"{file}#{record.line}")
+    given = fields.get("id")
+    name = f"{file}#{record.line}" if given in (None, "") else str(given)
     content = canonical_json(dict(fields))
     if name in out._seen:
         if out._seen[name] == content:

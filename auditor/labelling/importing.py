@@ -107,6 +107,8 @@ def read_frame(
         pi = _number(record.fields.get("pi"))
         if not problem and (pi is None or not 0 < pi <= 1):
             problem = f"pi is {record.fields.get('pi')!r}, expected a probability above 0"
+        if not problem and span in spans:
+            problem = "span is in the frame twice"
         if problem or span is None or pi is None:
             rejects.append(Reject(STAGE, file, record.line, problem or "no span"))
         else:
@@ -123,13 +125,17 @@ def _span(
     document = documents.get(str(fields.get("document")))
     if document is None:
         return None, f"document {fields.get('document')!r} is not in the corpus"
-    start, end = _number(fields.get("start")), _number(fields.get("end"))
+    start, end = _offset(fields.get("start")), _offset(fields.get("end"))
     if start is None or end is None or not 0 <= start < end <= document.n_chars:
         where = f"{fields.get('start')}-{fields.get('end')}"
         return None, f"span {where} is not in the document's {document.n_chars} characters"
-    span = (document.document_id, int(start), int(end))
-    quoted = fields.get("text")
-    if quoted and document.text and _letters(document.text[span[1] : span[2]]) != _letters(quoted):
+    span = (document.document_id, start, end)
+    quoted = str(fields.get("text") or "")
+    if (
+        quoted
+        and document.text
+        and _letters(document.text[span[1] : span[2]]) != _letters(quoted)
+    ):
         return None, "text is not what the document has at this span"
     if frame is not None and span not in frame:
         return None, "span is not in the frame it should have been drawn from"
@@ -155,8 +161,10 @@ def _label_problem(
             return f"behaviour {label['id']!r} is not in the codebook that was given"
         for facet, values in {**FACETS, **OPTIONAL_FACETS}.items():
             value = label.get(facet)
-            if value is not None and values and value not in values:
-                return f"{label['id']}: {facet} is {value!r}, expected one of {', '.join(values)}"
+            known = value in values if values else isinstance(value, str)
+            if value is not None and not known:
+                expected = f"one of {', '.join(values)}" if values else "a text"
+                return f"{label['id']}: {facet} is {value!r}, expected {expected}"
     return None
 
 
@@ -194,6 +202,11 @@ def _number(value: object) -> float | None:
         return float(str(value))
     except ValueError:
         return None
+
+
+def _offset(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number % 1 == 0 else None
 
 
 def _letters(text: str) -> str:

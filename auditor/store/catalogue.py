@@ -4,6 +4,7 @@ The views are made anew from the recorded parts on every opening, so a moved aud
 unfinished stage stays invisible. `catalogue.duckdb` holds the same views for other clients.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from auditor.store.tables import Tables
 
 WIDE = {"scores"}
 """Tables stored with one column a behaviour and shown as one row a behaviour."""
+
+READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
+"""Query nodes of DuckDB's syntax tree that write nothing; a WITH may also hold COPY and INSERT."""
+
+_NODE = re.compile(r'"type":"(\w+_NODE)"')
 
 SCORE_SCALE = 255.0
 """Scores are stored as bytes: 255 is probability 1."""
@@ -93,6 +99,12 @@ def _check_single_select(connection: duckdb.DuckDBPyConnection, sql: str) -> Non
         raise UsageError(
             f"refused: expected exactly one SELECT, got {len(statements)} statement(s) of type "
             + ", ".join(sorted({s.type.name for s in statements})),
+            "auditor sql reads only; write one SELECT",
+        )
+    tree = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()[0][0]
+    if writing := sorted(set(_NODE.findall(tree)) - READING_NODES):
+        raise UsageError(
+            f"refused: the SELECT holds a {writing[0].split('_')[0]}",
             "auditor sql reads only; write one SELECT",
         )
 

@@ -125,8 +125,9 @@ class Tables:
         rows: list[dict[str, Any]] = []
         for path in sorted((self.paths.tables / "runs").glob("*/*.parquet")):
             try:
-                rows += pq.read_table(path, page_checksum_verification=True).to_pylist()
-            except (pa.ArrowException, OSError) as error:
+                table = pq.read_table(path, page_checksum_verification=True)
+                rows += table.cast(TABLES["runs"].schema).to_pylist()
+            except (pa.ArrowException, OSError, ValueError) as error:
                 raise _damaged(path, "cannot be read") from error
         return sorted(rows, key=lambda row: row["run"])
 
