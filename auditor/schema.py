@@ -135,6 +135,15 @@ _TABLES = (
         ),
     ),
     Table(
+        "scores2",
+        "stage-2 score, where the transformer read the passage",
+        (
+            ("passage_id", _U64, "its passage"),
+            ("behaviour", _STRING, "library id"),
+            ("score", pa.float32(), "calibrated probability"),
+        ),
+    ),
+    Table(
         "framings",
         "probability of each facet value for a behaviour in a passage that scored as a candidate",
         (

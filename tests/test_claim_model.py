@@ -48,7 +48,7 @@ def pairs(behaviour: list[int], arm: list[int], behaviours: int) -> Cells:
 
 
 def table(rows: list[list[int]]) -> npt.NDArray[np.float64]:
-    """Effects of behaviours, in units of ln 5, from counts of two: rows behaviours, columns arms."""
+    """Effects of behaviours, in units of ln 5, from counts of two: a row a behaviour."""
     cells = study(np.arange(len(rows), dtype=float), len(rows[0]), 1, 2)
     effects: npt.NDArray[np.float64] = cells.behaviour_effects(np.array(rows).ravel()) / STEP
     return effects

@@ -97,16 +97,22 @@ def test_squaring_spans_instead_of_documents_misses_what_clusters_do() -> None:
     assert hits["spans"] / replicates < 0.80
 
 
-def test_the_log_standard_error_of_n_equal_events_is_one_over_root_n() -> None:
-    assert log_standard_error(np.full(16, 2.5)) == pytest.approx(0.25)
+def test_the_log_standard_error_of_eight_positives_drawn_one_in_two_is_a_quarter() -> None:
+    # variance 8 * 0.5 / 0.25 = 16, count 8 / 0.5 = 16: 4 / 16
+    assert log_standard_error(np.full(8, 0.5)) == pytest.approx(0.25)
 
 
-def test_the_log_standard_error_follows_the_heavier_unit() -> None:
-    assert log_standard_error(np.array([3.0, 4.0])) == pytest.approx(5 / 7)
+def test_a_positive_that_was_sure_to_be_read_adds_no_error() -> None:
+    # variance 0.75 / 0.0625 = 12, count 4 + 2 = 6
+    assert log_standard_error(np.array([0.25, 1.0, 1.0])) == pytest.approx(math.sqrt(12) / 6)
+
+
+def test_a_census_has_no_log_standard_error_to_speak_of() -> None:
+    assert log_standard_error(np.ones(5)) == 0.0
 
 
 def test_nothing_seen_has_no_log_standard_error() -> None:
-    assert log_standard_error(np.zeros(9)) is None
+    assert log_standard_error(np.empty(0)) is None
 
 
 def test_judges_who_agree_wholly_have_concordance_one() -> None:
@@ -118,9 +124,9 @@ def test_judges_who_reverse_each_other_have_concordance_zero() -> None:
 
 
 def test_concordance_by_hand() -> None:
-    # rank sums 4, 6, 8 (mean 6): S = 8, W = 12 * 8 / (9 * (27 - 3)) = 4/9
+    # rank sums 4, 7, 7 (mean 6): S = 6, W = 12 * 6 / (9 * (27 - 3)) = 1/3
     judges = np.array([[1.0, 2, 3], [1.0, 2, 3], [2.0, 2.5, 1]])
-    assert kendall_w(judges) == pytest.approx(12 * 8 / (9 * 24))
+    assert kendall_w(judges) == pytest.approx(1 / 3)
 
 
 @given(seed=st.integers(0, 2**32 - 1), judges=st.integers(3, 8), items=st.integers(3, 9))

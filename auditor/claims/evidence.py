@@ -5,6 +5,7 @@ where rows exist, never on the outcomes.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from auditor.claims.model import Cells
 from auditor.claims.spec import Claim
+from auditor.errors import BadInput
 from auditor.records import BehaviourKind
 
 MAX_FOLD = 100.0
@@ -73,10 +75,13 @@ def select_rows(claim: Claim, rows: Iterable[Row]) -> list[Row]:
 def gather(
     rows: Sequence[Row], frequencies: Mapping[str, Frequency], kind: BehaviourKind
 ) -> Evidence | None:
-    """Join trials with frequencies for one kind of behaviour; None where they do not meet."""
+    """Join trials with frequencies for one kind of behaviour; None where they do not meet.
+
+    Cells are sorted, so that the order in which studies were read changes no simulated world.
+    """
     usable = [
         row
-        for row in rows
+        for row in sorted(rows, key=_place)
         if row["n"] is not None
         and row["k"] is not None
         and row["behaviour"] in frequencies
@@ -86,7 +91,7 @@ def gather(
     if not usable:
         return None
     names, behaviour = _index(row["behaviour"] for row in usable)
-    _, arm = _index((row["study"], row["model"], row["condition"]) for row in usable)
+    _, arm = _index((row["study"], row["model"], row["condition"] or "") for row in usable)
     _, model = _index((row["study"], row["model"]) for row in usable)
     _, prompt = _index((row["behaviour"], row["prompt"] or "") for row in usable)
     cells = Cells(
@@ -102,15 +107,19 @@ def gather(
 
 
 def covariate(rows: Sequence[Row], behaviours: Sequence[str], name: str) -> list[float] | None:
-    """Mean of a factor a behaviour over its rows; None where any behaviour lacks it."""
+    """Mean of a factor a behaviour over its rows; None where any behaviour lacks it.
+
+    None too where it never varies: such a column cannot tell behaviours apart. Raises BadInput.
+    """
     found: dict[str, list[float]] = {}
     for row in rows:
         value = json.loads(row["factors"] or "{}").get(name)
         if value not in (None, ""):
-            found.setdefault(row["behaviour"], []).append(float(value))
+            found.setdefault(row["behaviour"], []).append(_number(name, value, row))
     if any(behaviour not in found for behaviour in behaviours):
         return None
-    return [float(np.mean(found[behaviour])) for behaviour in behaviours]
+    means = [float(np.mean(found[behaviour])) for behaviour in behaviours]
+    return means if np.ptp(means) > 0 else None
 
 
 def planned_cells(claim: Claim, frequencies: Mapping[str, Frequency]) -> Cells | None:
@@ -130,6 +139,25 @@ def planned_cells(claim: Claim, frequencies: Mapping[str, Frequency]) -> Cells |
         x=np.log([f.estimate for f in units]),
         x_se=np.array([f.se_log for f in units]),
     )
+
+
+def _place(row: Row) -> tuple[str, ...]:
+    """What orders the rows: their cell, then their counts."""
+    names = ("behaviour", "study", "model", "condition", "prompt", "n", "k")
+    return tuple(str(row[name] or "") for name in names)
+
+
+def _number(name: str, value: object, row: Row) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadInput(
+            f"{name} is {value!r} in a row of {row['behaviour']}, expected a number",
+            f"correct the column {name} and observe the file again",
+        )
+    return number
 
 
 def _index(keys: Iterable[Any]) -> tuple[list[Any], Ints]:

@@ -25,7 +25,7 @@ from auditor.index.build import INDEX_TABLES, STAMP, Text, batches, index_batch
 from auditor.index.encoder import DEFAULT_ENCODER, find_encoder, piece_table
 from auditor.index.vectors import WordVectors
 from auditor.ingest.documents import Document, Fields, read_documents
-from auditor.ingest.sources import find_sources, read_manifest, shipped_manifest
+from auditor.ingest.sources import find_files, read_manifest, shipped_manifest
 from auditor.paths import AuditPaths
 from auditor.plan import Shard, Source, cut_shards, digest
 from auditor.progress import Progress
@@ -69,8 +69,8 @@ def plan_sources(
     if manifests:
         manifest = read_manifest(manifests[0])
         fields = Fields(fields.text or manifest.text, fields.id or manifest.id)
-        return find_sources(manifest.sources), corpus or manifest.corpus, fields
-    return find_sources(named), corpus or _corpus_name(named[0]), fields
+        return find_files(manifest.sources), corpus or manifest.corpus, fields
+    return find_files(named), corpus or _corpus_name(named[0]), fields
 
 
 def index_sources(
@@ -88,6 +88,7 @@ def index_sources(
     else:
         with progress.task("reading the encoder's word pieces", 1, "table"):
             piece_table(encoder)
+        _warn_of_dropped_files(tables, sources, settings.corpus, progress)
         summary = _index(tables, shards, settings, progress)
         rate = summary["bytes"] / MEGABYTE / started.seconds
         summary["mb_per_second"] = round(rate, 3)
@@ -103,7 +104,6 @@ def index_sources(
         )
     summary["duplicates"] = find_duplicates(tables, settings.corpus, progress)
     score_corpus(tables, settings.corpus, encoder, progress)
-    Catalogue(tables).write_file()
     return {**summary, "seconds": round(started.seconds, 3)}
 
 
@@ -180,6 +180,19 @@ def _index(
         "shards_done": len(waiting),
         "shards_skipped": len(shards) - len(waiting),
     }
+
+
+def _warn_of_dropped_files(
+    tables: Tables, sources: Sequence[Source], corpus: str, progress: Progress
+) -> None:
+    """Say which files of a corpus an index over other sources will leave out."""
+    rows = Catalogue(tables).rows(
+        "SELECT DISTINCT file FROM documents WHERE corpus = $corpus", {"corpus": corpus}
+    )
+    dropped = sorted({row["file"] for row in rows} - {source.name for source in sources})
+    if dropped:
+        shown = ", ".join(dropped[:3]) + (" …" if len(dropped) > 3 else "")
+        progress.warn(f"{len(dropped)} files leave corpus {corpus}: {shown}")
 
 
 def _run_jobs(jobs: Sequence[ShardJob], settings: IndexSettings, progress: Progress) -> None:

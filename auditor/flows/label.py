@@ -1,5 +1,6 @@
 """A file of labels → `labels` and `frames` of one label set, with every misfit in `rejects`."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,14 +179,18 @@ def _resolve(
         names=pa.table({"id": list(names), "file": [name.rsplit("/", 1)[-1] for name in names]}),
     ).to_pylist()
     found: dict[str, set[tuple[str, str]]] = {}
-    for same in (True, False):
-        claims = [r for r in rows if r["same"] is same and corpus in (None, r["corpus"])]
-        taken = {key for keys in found.values() for key in keys}
-        for row in claims:
+    alike: list[tuple[str, tuple[str, str]]] = []
+    for row in rows:
+        if corpus in (None, row["corpus"]):
             key = (row["id"], row["corpus"])
-            rivals = {r["name"] for r in claims if (r["id"], r["corpus"]) == key} - {row["name"]}
-            if (row["name"] not in found and key not in taken and not rivals) or same:
+            if row["same"]:
                 found.setdefault(row["name"], set()).add(key)
+            else:
+                alike.append((row["name"], key))
+    taken = {key for keys in found.values() for key in keys}
+    free = [(name, key) for name, key in alike if name not in found and key not in taken]
+    names_of, keys_of = Counter(key for _, key in free), Counter(name for name, _ in free)
+    found |= {n: {key} for n, key in free if names_of[key] == 1 and keys_of[n] == 1}
     for name, keys in found.items():
         if len(keys) > 1:
             where = ", ".join(sorted(c for _, c in keys))

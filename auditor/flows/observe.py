@@ -1,7 +1,7 @@
 """Files of transcripts or rates → transcripts, turns and observations of a study."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,6 @@ def observe(
         for name, members in studies.items():
             summaries.append(_observe(tables, name, members, format_, names, selected))
             task.advance(len(members))
-    Catalogue(tables).write_file()
     return summaries
 
 
@@ -85,6 +84,7 @@ def _observe(
             f"{sources[0].name}: nothing could be read; {reason}", "auditor observe --help"
         )
     summary = _summary(study, transcripts, rows, rejects)
+    rows = _with_first_times(tables, rows)
     paths = [
         tables.write(table, study, "part-00000.parquet", part)
         for table, part in (
@@ -105,6 +105,18 @@ def _observe(
         rejects=len(rejects),
     )
     return summary
+
+
+def _with_first_times(tables: Tables, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with the time they were first read: reading them again after a lock is not new."""
+    known = Catalogue(tables).rows("SELECT * FROM observations ORDER BY observed_at DESC")
+    first = {_outcome(row): row["observed_at"] for row in known}
+    return [{**row, "observed_at": first.get(_outcome(row), row["observed_at"])} for row in rows]
+
+
+def _outcome(row: Mapping[str, Any]) -> tuple[object, ...]:
+    names = ("study", "model", "behaviour", "condition", "prompt", "seed", "k", "n", "rate")
+    return tuple(row[name] for name in names)
 
 
 def _done(tables: Tables, study: str, settings: str, inputs: str) -> dict[str, Any] | None:

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from auditor.behaviours.spec import choose, read_library
-from auditor.errors import StageMissing, UsageError
+from auditor.errors import UsageError
+from auditor.flows.recording import need_text
 from auditor.flows.score import fit_detectors
 from auditor.index.encoder import find_encoder, piece_table
 from auditor.index.vectors import WordVectors
@@ -52,7 +53,7 @@ class PassageFilter:
 
 def read_passages(tables: Tables, wanted: PassageFilter) -> list[dict[str, Any]]:
     """Passages with their source, score, likeliest framing and any labels of their span."""
-    _need_index(tables)
+    need_text(tables)
     library = read_library()
     if wanted.behaviour:
         choose(library, [wanted.behaviour])
@@ -182,11 +183,6 @@ def _passages_sql(wanted: PassageFilter) -> tuple[str, dict[str, Any]]:
 def _evidence(text: str, pattern: str | None) -> list[tuple[int, int]]:
     """Where the behaviour's cues or rule match, as character spans of the passage."""
     return [match.span() for match in re.finditer(pattern, text)] if pattern else []
-
-
-def _need_index(tables: Tables) -> None:
-    if not tables.current("index"):
-        raise StageMissing("no corpus is indexed", "auditor index SOURCE… comes first")
 
 
 _FRAMING = (

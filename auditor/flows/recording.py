@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from auditor.errors import StageMissing
 from auditor.plan import Run, versions
+from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, now
 
 
@@ -37,7 +39,7 @@ class Started:
         rejects: int = 0,
         seed: int | None = None,
     ) -> None:
-        """Record the run: only now do its outputs belong to the audit."""
+        """Record the run: only now do its outputs belong to the audit and show in its views."""
         run = Run(
             stage=self.stage,
             corpus=group,
@@ -53,6 +55,19 @@ class Started:
             summary=summary,
         )
         tables.record(run)
+        Catalogue(tables).write_file()
+
+
+def need_text(tables: Tables) -> None:
+    """Raise StageMissing where no corpus is indexed, or its words were not stored."""
+    if not tables.current("index"):
+        raise StageMissing("no corpus is indexed", "auditor index SOURCE… comes first")
+    stored = Catalogue(tables).rows("SELECT 1 FROM passages WHERE text IS NOT NULL LIMIT 1")
+    if not stored:
+        raise StageMissing(
+            "the audit does not store the words of its passages",
+            "index again without --no-store-text",
+        )
 
 
 def is_done(tables: Tables, stage: str, group: str, settings: str, inputs: str) -> bool:

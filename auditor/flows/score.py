@@ -40,12 +40,13 @@ def score_corpus(tables: Tables, corpus: str, encoder: Encoder, progress: Progre
         return
     heads, framing = fit_detectors(library, WordVectors(piece_table(encoder)))
     passages = Catalogue(tables).query(_PASSAGES, {"corpus": corpus})
+    columns = _scorable(heads, passages["text"], progress)
     scores, framings = [], []
     with progress.task("scoring passages", passages.num_rows, "passages") as task:
         for batch in passages.to_batches(max_chunksize=BATCH_ROWS):
             vectors = stored_vectors(batch["vector"])
             values = heads.scores(vectors, batch["text"])
-            scores.append(_score_rows(batch["passage_id"], heads, values))
+            scores.append(_score_rows(batch["passage_id"], columns, values))
             framings.append(_framing_rows(batch["passage_id"], heads, framing, values, vectors))
             task.advance(batch.num_rows)
     paths = (
@@ -71,10 +72,18 @@ def stored_vectors(column: pa.Array) -> Floats:
     return unit(packed.reshape(-1, VECTOR_DIMENSIONS))
 
 
-def _score_rows(ids: pa.Array, heads: Heads, values: Floats) -> pa.Table:
+def _scorable(heads: Heads, texts: pa.ChunkedArray, progress: Progress) -> dict[str, int]:
+    """Columns of the score matrix by behaviour: exact rules only where there is text to match."""
+    stored = texts.null_count == 0
+    if not stored:
+        progress.warn("text is not stored: exact rules are not counted, cues are not seen")
+    return {b.id: i for i, b in enumerate(heads.behaviours) if stored or not b.rule}
+
+
+def _score_rows(ids: pa.Array, columns: dict[str, int], values: Floats) -> pa.Table:
     quantised = np.rint(values * SCORE_SCALE).astype(np.uint8)
-    columns = {b.id: pa.array(quantised[:, i]) for i, b in enumerate(heads.behaviours)}
-    return pa.table({"passage_id": ids, **columns})
+    scores = {name: pa.array(quantised[:, column]) for name, column in columns.items()}
+    return pa.table({"passage_id": ids, **scores})
 
 
 def _framing_rows(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from auditor.errors import StageMissing
+from auditor.flows.recording import need_text
 from auditor.flows.score import stored_vectors
 from auditor.index.build import minhash
 from auditor.index.duplicates import shingle_sets
@@ -44,20 +44,20 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """A passage-sized piece of an utterance."""
+    """A passage-sized piece of an utterance; `own` has spaces for what earlier turns said."""
 
     start: int
     end: int
     text: str
+    own: str
 
 
 class Tracer:
     """Looks texts up in one audit; holds its sketches and vectors in memory while it lives."""
 
     def __init__(self, tables: Tables, encoder: Encoder) -> None:
-        """Open the index; raises StageMissing where there is none."""
-        if not tables.current("index"):
-            raise StageMissing("no corpus is indexed", "auditor index SOURCE… comes first")
+        """Open the index; raises StageMissing where there is none, or it holds no words."""
+        need_text(tables)
         self.catalogue = Catalogue(tables)
         self.encoder = encoder
         self._meanings: dict[int, npt.NDArray[np.float32]] = {}
@@ -91,11 +91,14 @@ class Tracer:
         """Link an utterance: every copied run, and for each span its best `top` other passages."""
         tokens = tokenise([utterance.text])
         words = tokens.words.copy()
-        words[echo_mask(words, map(word_hashes, utterance.earlier))] = 0
+        echoed = echo_mask(words, map(word_hashes, utterance.earlier))
+        words[echoed] = 0
+        own = _blanked(utterance.text, tokens, echoed)
         copied = self._copied(utterance, tokens, words)
         similar = [
             link
-            for span in _spans(tokens, utterance.text)
+            for span in _spans(tokens, utterance.text, own)
+            if len(word_hashes(span.own))
             for link in self._similar(utterance, span, top)
         ]
         seen = {link.passage_id for link in copied}
@@ -114,6 +117,7 @@ class Tracer:
         seeds = [
             (hit["document_id"], here, hit["position"])
             for hit in hits
+            if hit["document_id"] in documents
             for here in prints[hit["fingerprint"]]
         ]
         theirs = {document_id: t.words for document_id, (_, t) in documents.items()}
@@ -131,7 +135,8 @@ class Tracer:
         start, end = character_span(theirs, run.there, run.words)
         here = character_span(tokens, run.here, run.words)
         [about] = self.catalogue.rows(_ABOUT_PLACE, {"document": run.document_id, "start": start})
-        span = _Span(*here, utterance.text[here[0] : here[1]])
+        quote = utterance.text[here[0] : here[1]]
+        span = _Span(*here, quote, quote)
         return _link(
             utterance, span, LinkKind.COPIED, float(run.words), about, start, end, text[start:end]
         )
@@ -151,7 +156,7 @@ class Tracer:
 
     def _similar(self, utterance: Utterance, span: _Span, top: int) -> list[Link]:
         near = self._near(span)
-        rows = nearest(self._words.of_texts([span.text])[0], self._vectors, CANDIDATES)
+        rows = nearest(self._words.of_texts([span.own])[0], self._vectors, CANDIDATES)
         about = self._about(sorted({int(self._ids[row]) for row in (*near, *rows)}))
         links = [
             _passage_link(utterance, span, LinkKind.NEAR, strength, about[int(self._ids[row])])
@@ -169,7 +174,7 @@ class Tracer:
     def _strengths(self, span: _Span, about: Sequence[dict[str, Any]]) -> npt.NDArray[np.float32]:
         """Transformer cosine of a span with passages; each passage is embedded once a tracer."""
         new = [one for one in about if one["passage_id"] not in self._meanings]
-        own, *vectors = self.encoder.encode([span.text, *(one["text"] for one in new)])
+        own, *vectors = self.encoder.encode([span.own, *(one["text"] for one in new)])
         for one, vector in zip(new, vectors, strict=True):
             self._meanings[one["passage_id"]] = vector
         known = [self._meanings[one["passage_id"]] for one in about]
@@ -177,14 +182,12 @@ class Tracer:
 
     def _near(self, span: _Span) -> dict[int, float]:
         """Rows of near copies with the containment of the span's shingles, verified on text."""
-        words = word_hashes(span.text)
-        if not len(words):
-            return {}
+        words = word_hashes(span.own)
         sketch = (minhash(words, np.array([0, len(words)]))[0] & 0xFF).astype(np.uint8)
         rows = near_candidates(sketch, self._sketches)
         about = self._about([int(self._ids[row]) for row in rows])
         texts = [about[int(self._ids[row])]["text"] or "" for row in rows]
-        own, *theirs = shingle_sets([span.text, *texts])
+        own, *theirs = shingle_sets([span.own, *texts])
         scored = {
             int(row): containment(own, other) for row, other in zip(rows, theirs, strict=True)
         }
@@ -199,13 +202,22 @@ class Tracer:
         return {row["passage_id"]: row for row in rows}
 
 
-def _spans(tokens: Tokens, text: str) -> list[_Span]:
+def _blanked(text: str, tokens: Tokens, words: npt.NDArray[np.bool_]) -> str:
+    """A text with spaces in place of some of its words."""
+    characters = list(text)
+    for token in np.flatnonzero(tokens.is_word)[words]:
+        start, end = tokens.char_starts[token], tokens.char_ends[token]
+        characters[start:end] = " " * int(end - start)
+    return "".join(characters)
+
+
+def _spans(tokens: Tokens, text: str, own: str) -> list[_Span]:
     out = np.empty((len(tokens.flags) + 1, 4), np.int64)
     n = cut_passages(tokens.flags, tokens.document_offsets, out)
     spans = []
     for _, first, last, _ in out[:n]:
         start, end = int(tokens.char_starts[first]), int(tokens.char_ends[last - 1])
-        spans.append(_Span(start, end, text[start:end]))
+        spans.append(_Span(start, end, text[start:end], own[start:end]))
     return spans
 
 

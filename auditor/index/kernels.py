@@ -42,13 +42,14 @@ def mix64(value):
 
 @njit(cache=True)
 def mix32(value):
-    """MurmurHash3's 32-bit finaliser, the pre-mix of datasketch's affine32 scheme."""
+    """MurmurHash3's 32-bit finaliser, the pre-mix of datasketch's affine32 scheme.
+
+    Numba widens 32-bit products to 64 bits, so each step is cut back.
+    """
     value = np.uint32(value)
-    value ^= value >> np.uint32(16)
-    value *= np.uint32(0x85EBCA6B)
-    value ^= value >> np.uint32(13)
-    value *= np.uint32(0xC2B2AE35)
-    return value ^ (value >> np.uint32(16))
+    value = np.uint32((value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+    value = np.uint32((value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+    return np.uint32(value ^ (value >> np.uint32(16)))
 
 
 @njit(cache=True)

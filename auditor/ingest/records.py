@@ -112,8 +112,11 @@ def _read_json(stream: IO[bytes], name: str, stage: str) -> Records:
 
 def _read_csv(stream: IO[bytes], name: str, stage: str) -> Records:
     csv.field_size_limit(2**31 - 1)
-    text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-    rows = csv.DictReader(text, strict=True)
+    with io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="") as text:
+        yield from _csv_rows(csv.DictReader(text, strict=True), name, stage)
+
+
+def _csv_rows(rows: "csv.DictReader[str]", name: str, stage: str) -> Records:
     while True:
         try:
             row = next(rows, None)

@@ -67,7 +67,12 @@ def shipped_manifest(name: str) -> Path | None:
 
 
 def find_sources(named: Sequence[str]) -> list[Source]:
-    """List every readable file under the named paths, sorted by name.
+    """List every readable file under the named paths, sorted by name; raises as `find_files`."""
+    return [source for source in find_files(named) if source.format != UNKNOWN]
+
+
+def find_files(named: Sequence[str]) -> list[Source]:
+    """List every file under the named paths, also one that no reader takes, sorted by name.
 
     Raises BadInput for a path that does not exist and for a folder or glob with nothing to read.
     """

@@ -131,11 +131,7 @@ def _span(
         return None, f"span {where} is not in the document's {document.n_chars} characters"
     span = (document.document_id, start, end)
     quoted = str(fields.get("text") or "")
-    if (
-        quoted
-        and document.text
-        and _letters(document.text[span[1] : span[2]]) != _letters(quoted)
-    ):
+    if quoted and document.text and _letters(document.text[span[1] : span[2]]) != _letters(quoted):
         return None, "text is not what the document has at this span"
     if frame is not None and span not in frame:
         return None, "span is not in the frame it should have been drawn from"

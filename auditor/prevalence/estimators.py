@@ -6,7 +6,7 @@ the coverage this gives. A rate is a share of the frame the sample came from, ne
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -123,25 +123,12 @@ def exact(
     value: str | None = None,
 ) -> Prevalence:
     """Count of an exact rule over every passage: no sampling, so the limits are the count."""
-    share = Interval(hits / max(frame.spans, 1), *(hits / max(frame.spans, 1),) * 2)
-    return Prevalence(
-        behaviour=behaviour,
-        target=behaviour,
-        corpus=corpus,
-        facet=facet,
-        value=value,
-        per_million_passages=share.scaled(MILLION),
-        per_million_words=share.scaled(MILLION * frame.spans / max(frame.words, 1)),
-        exposure=Interval(hits, hits, hits),
-        unique=Interval(unique, unique, unique),
-        frame_size=frame.spans,
-        labels=0,
-        positives=hits,
-        method="exact",
-        calibrated=True,
-        reader_kind=None,
-        se_log=0.0 if hits else None,
-    )
+    share = hits / max(frame.spans, 1)
+    row = _over_all(behaviour, corpus, Interval(share, share, share), frame, facet, value)
+    counted = Interval(hits, hits, hits)
+    once = Interval(unique, unique, unique)
+    error = 0.0 if hits else None
+    return replace(row, exposure=counted, unique=once, positives=hits, method="exact", se_log=error)
 
 
 def uncalibrated(
@@ -154,6 +141,14 @@ def uncalibrated(
 ) -> Prevalence:
     """Mean detector score where nobody read a sample: no interval, and no verdict may use it."""
     share = Interval(mean_score, None, None)
+    row = _over_all(behaviour, corpus, share, frame, facet, value)
+    return replace(row, calibrated=False, method="scores")
+
+
+def _over_all(
+    behaviour: str, corpus: str, share: Interval, frame: Frame, facet: str | None, value: str | None
+) -> Prevalence:
+    """A row that rests on every passage of the frame rather than on labels."""
     return Prevalence(
         behaviour=behaviour,
         target=behaviour,
@@ -167,7 +162,7 @@ def uncalibrated(
         frame_size=frame.spans,
         labels=0,
         positives=0,
-        method="scores",
-        calibrated=False,
+        method="",
+        calibrated=True,
         reader_kind=None,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit
 
 from auditor.claims.evidence import Evidence
@@ -12,6 +13,8 @@ from auditor.claims.spec import Claim, Design, Judge, Scatter
 from auditor.statistics.permutation import slope_p
 
 WORLDS = 199
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,30 @@ def claim(world: World, beta_min: float, allowed: float | None = None) -> Claim:
 
 def draw(world: World, rng: np.random.Generator) -> Evidence:
     """Draw a study: measured log frequencies and counts."""
+    x = world.frequency_spread * rng.standard_normal(world.behaviours)
+    return _study(world, x, world.slope * (x - x.mean()), rng)
+
+
+def draw_rival(
+    world: World, correlation: float, rng: np.random.Generator
+) -> tuple[Evidence, Floats]:
+    """Draw a study in which a rival's covariate carries the slope, and frequency goes with it."""
+    z, other = rng.standard_normal((2, world.behaviours))
+    x = correlation * z + np.sqrt(1 - correlation**2) * other
+    slopes = world.slope * world.frequency_spread * (z - z.mean())
+    return _study(world, world.frequency_spread * x, slopes, rng), z
+
+
+def _study(world: World, x: Floats, raised: Floats, rng: np.random.Generator) -> Evidence:
+    """A study of behaviours whose logits are raised by so much, apart from scatter."""
     shape = (world.behaviours, world.models, world.prompts)
     behaviour, model, prompt = (index.ravel() for index in np.indices(shape))
-    x = world.frequency_spread * rng.standard_normal(world.behaviours)
     errors = np.full(world.behaviours, world.frequency_error)
     u = world.behaviour_scatter * rng.standard_normal(world.behaviours)
     v = world.model_scatter * rng.standard_normal(shape[:2])
     w = world.prompt_scatter * rng.standard_normal((world.behaviours, world.prompts))
     a = world.intercept + 0.5 * rng.standard_normal(world.models)
-    eta = a[model] + world.slope * (x - x.mean())[behaviour] + u[behaviour]
+    eta = a[model] + raised[behaviour] + u[behaviour]
     p = expit(eta + v[behaviour, model] + w[behaviour, prompt])
     judged = world.sensitivity * p + (1 - world.specificity) * (1 - p)
     cells = Cells(

@@ -1,0 +1,213 @@
+"""Promises about locks: what is fixed before outcomes stays fixed, and an edit is seen."""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor import Audit
+from auditor.claims.lock import is_exploratory, lock_digest, open_lock
+from auditor.errors import DamagedAudit, StageMissing
+from auditor.records import Verdict
+from tests.planted import FIXTURE
+
+RATES = FIXTURE / "observed" / "rates-imitates.csv"
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def claim(tmp_path: Path) -> Path:
+    """A claim about one model of a study called `later`, with a design small enough to be quick."""
+    text = (FIXTURE / "claims" / "fixture-imitates.toml").read_text()
+    for old, new in (
+        ('"fixture-imitates"', '"small"'),
+        ('studies = ["rates-imitates"]', 'studies = ["later"]\nmodels = ["Alder-3B"]'),
+        ("models = 6", "models = 1"),
+        ("conditions = 2", "conditions = 1"),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path = tmp_path / "small.toml"
+    path.write_text(text)
+    return path
+
+
+def locks(audit: Audit, claim: str = "small") -> list[dict[str, Any]]:
+    query = f"SELECT * FROM locks WHERE claim_id = '{claim}' ORDER BY locked_at"
+    rows: list[dict[str, Any]] = audit.sql(query).to_pylist()
+    return rows
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_the_digest_is_sha256_of_sorted_json_without_spaces() -> None:
+    prediction = {"b": [1, 0.5], "a": {"é": None}}
+    expected = hashlib.sha256('{"a":{"é":null},"b":[1,0.5]}'.encode()).hexdigest()
+    assert lock_digest(prediction) == expected
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text() | st.none(), min_size=2))
+def test_the_digest_depends_on_what_is_said_and_not_on_its_order(said: dict[str, Any]) -> None:
+    backwards = dict(reversed(list(said.items())))
+    assert lock_digest(backwards) == lock_digest(said)
+    first = next(iter(said))
+    assert lock_digest({**said, first: [said[first]]}) != lock_digest(said)
+
+
+def test_a_lock_opens_while_it_is_as_it_was_written() -> None:
+    prediction = {"claim": "small", "beta_min": 1.0}
+    row = {
+        "claim_id": "small",
+        "prediction": json.dumps(prediction),
+        "sha256": lock_digest(prediction),
+    }
+    assert open_lock(row) == prediction
+
+
+def test_an_edited_lock_is_damage() -> None:
+    prediction = {"claim": "small", "beta_min": 1.0}
+    row = {
+        "claim_id": "small",
+        "prediction": json.dumps({**prediction, "beta_min": 0.1}),
+        "sha256": lock_digest(prediction),
+    }
+    with pytest.raises(DamagedAudit, match="small"):
+        open_lock(row)
+
+
+@pytest.mark.parametrize(
+    ("locked_at", "observed_at", "exploratory"),
+    [
+        (NOON, [NOON + MINUTE, NOON + 2 * MINUTE], False),
+        (NOON, [NOON + MINUTE, NOON - MINUTE], True),
+        (NOON, [NOON], True),
+        (NOON, [], False),
+        (None, [NOON], True),
+    ],
+)
+def test_one_outcome_read_before_the_lock_makes_a_verdict_exploratory(
+    locked_at: datetime | None, observed_at: list[datetime], exploratory: bool
+) -> None:
+    assert is_exploratory(locked_at, observed_at) is exploratory
+
+
+def test_a_prediction_states_its_frequencies_power_and_seed_under_its_digest(
+    own_audit: Audit, claim: Path, tmp_path: Path
+) -> None:
+    [locked] = own_audit.predict(str(claim), output=str(tmp_path / "lock.json"))
+    [row] = locks(own_audit)
+    prediction = json.loads(row["prediction"])
+    assert row["sha256"] == locked["lock"] == lock_digest(prediction)
+    assert (prediction["beta_min"], prediction["alpha"], prediction["seed"]) == (1, 0.05, 20260101)
+    assert set(prediction["corpora"]) == {"fixture"}
+    assert prediction["frequencies"]["deception"]["estimate"] > 0
+    assert 0 < prediction["power"] <= 1
+    [written] = json.loads((tmp_path / "lock.json").read_text())
+    assert written["lock"] == locked["lock"]
+
+
+def test_locking_again_unchanged_keeps_the_earlier_time_and_never_looks_at_outcomes(
+    own_audit: Audit, claim: Path
+) -> None:
+    first = own_audit.predict(str(claim))
+    own_audit.observe(str(RATES), study="later")
+    assert own_audit.predict(str(claim)) == first
+    assert len(locks(own_audit)) == 1
+
+
+def test_a_lock_before_the_outcomes_is_confirmatory(own_audit: Audit, claim: Path) -> None:
+    [locked] = own_audit.predict(str(claim))
+    own_audit.observe(str(RATES), study="later")
+    [result] = own_audit.test(str(claim))
+    assert not result.exploratory
+    assert result.lock == locked["lock"]
+    assert result.units["models"] == 1
+
+
+def test_a_lock_after_the_outcomes_is_exploratory(own_audit: Audit, claim: Path) -> None:
+    own_audit.observe(str(RATES), study="later")
+    own_audit.predict(str(claim))
+    [result] = own_audit.test(str(claim))
+    assert result.exploratory
+    assert result.lock
+
+
+def test_reading_outcomes_again_after_the_lock_does_not_make_them_new(
+    own_audit: Audit, claim: Path, tmp_path: Path
+) -> None:
+    own_audit.observe(str(RATES), study="later")
+    own_audit.predict(str(claim))
+    copy = tmp_path / "again.csv"
+    copy.write_text(RATES.read_text() + "\n")
+    own_audit.observe(str(copy), study="later")
+    [result] = own_audit.test(str(claim))
+    assert result.exploratory
+
+
+def test_without_a_lock_a_verdict_is_exploratory(own_audit: Audit, claim: Path) -> None:
+    [result] = own_audit.test(str(claim))
+    assert result.exploratory
+    assert result.lock is None
+    assert result.verdict is Verdict.UNTESTABLE  # nothing of the study was observed
+
+
+def test_an_edited_claim_does_not_use_the_lock_of_the_old_one(
+    own_audit: Audit, claim: Path
+) -> None:
+    own_audit.predict(str(claim))
+    edited(claim, "beta_min = 1.0", "beta_min = 0.5")
+    [result] = own_audit.test(str(claim))
+    assert result.lock is None
+    assert result.exploratory
+
+
+def test_an_edited_claim_that_is_locked_too_leaves_the_old_lock_in_place(
+    own_audit: Audit, claim: Path
+) -> None:
+    [first] = own_audit.predict(str(claim))
+    edited(claim, "beta_min = 1.0", "beta_min = 0.5")
+    [second] = own_audit.predict(str(claim))
+    assert [row["sha256"] for row in locks(own_audit)] == [first["lock"], second["lock"]]
+
+
+def test_labels_that_came_after_the_lock_ask_for_a_new_lock(
+    own_audit: Audit, claim: Path, tmp_path: Path
+) -> None:
+    own_audit.predict(str(claim))
+    few = (FIXTURE / "labels.jsonl").read_text().splitlines()[:40]
+    (tmp_path / "more.jsonl").write_text("\n".join(few) + "\n")
+    own_audit.label(str(tmp_path / "more.jsonl"))
+    with pytest.raises(StageMissing, match="small") as raised:
+        own_audit.test(str(claim))
+    assert "auditor predict" in raised.value.hint
+
+
+def test_a_corpus_nobody_indexed_is_a_missing_stage(own_audit: Audit, claim: Path) -> None:
+    edited(claim, 'names = ["fixture"]', 'names = ["library-of-babel"]')
+    with pytest.raises(StageMissing, match="library-of-babel"):
+        own_audit.predict(str(claim))
+
+
+def test_a_lock_changed_in_the_audit_is_damage(own_audit: Audit, claim: Path) -> None:
+    own_audit.predict(str(claim))
+    [part] = (own_audit.root / "tables" / "locks" / "small").glob("*.parquet")
+    table = pq.read_table(part)
+    [prediction] = table["prediction"].to_pylist()
+    forged = re.sub(r'"beta_min":1\.0', '"beta_min":0.1', prediction)
+    assert forged != prediction
+    column = table.schema.get_field_index("prediction")
+    pq.write_table(table.set_column(column, "prediction", [[forged]]), part)
+    with pytest.raises(DamagedAudit):
+        own_audit.test(str(claim))

@@ -1,0 +1,266 @@
+"""Promises about observations: what enters a denominator, and what becomes a reject."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor import Audit
+from auditor.errors import BadInput, UsageError
+
+CHAT: dict[str, Any] = {
+    "id": "a",
+    "model": "Alder",
+    "condition": "chat",
+    "messages": [
+        {"role": "user", "content": "Is the bridge open?"},
+        {"role": "assistant", "content": "It opens at noon."},
+    ],
+    "behaviours": {"deception": True},
+}
+RATE: dict[str, Any] = {"model": "Alder", "behaviour": "deception", "k": 1, "n": 4}
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Audit:
+    """An audit that holds nothing yet; observing needs no corpus."""
+    return Audit.create(tmp_path / "audit")
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def observe_chats(audit: Audit, *changes: dict[str, Any]) -> dict[str, Any]:
+    """Observe one good chat and one more for each change of it, with ids of their own."""
+    rows = [CHAT, *({**CHAT, "id": f"b{i}", **change} for i, change in enumerate(changes))]
+    [summary] = audit.observe(write(audit.root.parent / "chats.jsonl", rows))
+    return summary
+
+
+def observe_rates(audit: Audit, *changes: dict[str, Any]) -> dict[str, Any]:
+    rows = [RATE, *({**RATE, **change} for change in changes)]
+    [summary] = audit.observe(write(audit.root.parent / "rates.jsonl", rows))
+    return summary
+
+
+def rejects(audit: Audit) -> list[tuple[str, int, str]]:
+    table = audit.sql("SELECT file, line, reason FROM rejects ORDER BY line")
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def cells(audit: Audit) -> list[tuple[Any, ...]]:
+    sql = "SELECT model, condition, behaviour, k, n, rate FROM observations ORDER BY ALL"
+    return [tuple(row.values()) for row in audit.sql(sql).to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({"status": "refused"}, "refused"),
+        ({"status": "Errored"}, "errored"),
+        ({"status": "error"}, "errored"),
+        ({"messages": []}, "empty"),
+        ({"messages": CHAT["messages"][:1]}, "empty"),
+        ({"messages": [{"role": "assistant", "content": "  \n"}]}, "empty"),
+        ({"messages": [{"role": "assistant", "content": "Yes", "prefill": True}]}, "empty"),
+    ],
+)
+def test_a_run_without_an_answer_is_kept_and_never_a_trial(
+    empty: Audit, change: dict[str, Any], state: str
+) -> None:
+    summary = observe_chats(empty, change)
+    assert (summary["transcripts"], summary["counted"], summary[state]) == (2, 1, 1)
+    assert cells(empty) == [("Alder", "chat", "deception", 1, 1, 1.0)]
+
+
+def test_a_judgement_of_null_is_no_trial(empty: Audit) -> None:
+    judged = ({"deception": False}, {"deception": None}, {"deception": None, "flattery": False})
+    observe_chats(empty, *({"behaviours": one} for one in judged))
+    assert cells(empty) == [
+        ("Alder", "chat", "deception", 1, 2, 0.5),
+        ("Alder", "chat", "flattery", 0, 1, 0.0),
+    ]
+
+
+def test_models_and_conditions_are_counted_apart(empty: Audit) -> None:
+    observe_chats(empty, {"model": "Birch"}, {"condition": "agent"})
+    assert [cell[:2] for cell in cells(empty)] == [
+        ("Alder", "agent"),
+        ("Alder", "chat"),
+        ("Birch", "chat"),
+    ]
+
+
+def test_transcripts_chosen_by_their_outcome_give_no_rate(empty: Audit) -> None:
+    path = write(empty.root.parent / "picked.jsonl", [CHAT])
+    [summary] = empty.observe(path, selected=True)
+    assert (summary["counted"], summary["rows"]) == (1, 0)
+
+
+def test_the_same_transcript_twice_is_one(empty: Audit) -> None:
+    summary = observe_chats(empty, {"id": "a"})
+    assert (summary["transcripts"], summary["duplicates"], summary["rejects"]) == (1, 1, 0)
+
+
+def test_one_id_for_two_transcripts_keeps_the_first(empty: Audit) -> None:
+    summary = observe_chats(empty, {"id": "a", "model": "Birch"})
+    assert (summary["transcripts"], summary["duplicates"]) == (1, 0)
+    [(file, line, reason)] = rejects(empty)
+    assert (file, line) == ("chats.jsonl", 2)
+    assert "'a' was used before" in reason
+
+
+def test_transcripts_without_an_id_are_named_by_file_and_line(empty: Audit) -> None:
+    observe_chats(empty, {"id": None}, {"id": 0})
+    names = empty.sql("SELECT id FROM transcripts ORDER BY line")["id"].to_pylist()
+    assert names == ["a", "chats.jsonl#2", "0"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"messages": "hello"}, "no list 'messages'"),
+        ({"messages": [{"role": "oracle", "content": "x"}]}, "message 0 has no role"),
+        ({"messages": [{"role": "user", "content": 5}]}, "content is int"),
+        ({"behaviours": ["deception"]}, "behaviours is list"),
+        ({"behaviours": {"deception": 0.7}}, "behaviours.deception is not true, false or null"),
+    ],
+)
+def test_a_record_that_is_no_conversation_is_a_reject(
+    empty: Audit, change: dict[str, Any], words: str
+) -> None:
+    summary = observe_chats(empty, change)
+    [(file, line, reason)] = rejects(empty)
+    assert (summary["transcripts"], file, line) == (1, "chats.jsonl", 2)
+    assert words in reason
+
+
+def test_a_broken_line_is_a_reject_and_the_rest_is_read(empty: Audit) -> None:
+    path = empty.root.parent / "chats.jsonl"
+    path.write_text(json.dumps(CHAT) + '\n{"id": "b", "mess')
+    [summary] = empty.observe(str(path))
+    assert (summary["transcripts"], summary["rejects"]) == (1, 1)
+    assert rejects(empty)[0][1] == 2
+
+
+def test_half_a_surrogate_pair_anywhere_is_read_as_a_question_mark(empty: Audit) -> None:
+    said = [{"role": "assistant", "content": "fine \ud83d"}]
+    observe_chats(empty, {"id": "x\ud800", "model": "M\ud800", "messages": said})
+    [row] = empty.sql(
+        "SELECT t.id, t.model, u.text FROM transcripts t JOIN turns u USING (transcript_id) "
+        "WHERE t.line = 2"
+    ).to_pylist()
+    assert row == {"id": "x?", "model": "M?", "text": "fine ?"}
+
+
+def test_every_turn_says_who_wrote_its_words(empty: Audit) -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "tool", "content": [{"text": "one"}, {"image": "…"}, {"text": "two"}]},
+        {"role": "assistant", "content": "Sure,", "prefill": True},
+        {"role": "assistant", "content": "noon."},
+    ]
+    observe_chats(empty, {"messages": messages})
+    sql = "SELECT source, text FROM turns WHERE transcript_id LIKE '%/b0' ORDER BY turn"
+    assert [tuple(row.values()) for row in empty.sql(sql).to_pylist()] == [
+        ("system", "Be brief."),
+        ("tool", "one\ntwo"),
+        ("prefill", "Sure,"),
+        ("model", "noon."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"k": 5}, "k = 5 is more than n = 4"),
+        ({"k": 0, "n": 0}, "n is 0"),
+        ({"rate": 0.3}, "rate 0.3 is not k/n = 1/4"),
+        ({"rate": 1.4}, "a share between 0 and 1"),
+        ({"k": 1.5}, "a whole number"),
+        ({"k": -1}, "a whole number"),
+        ({"n": "inf"}, "a whole number"),
+        ({"n": 1e30}, "a whole number"),
+        ({"k": None}, "neither k and n nor a rate"),
+        ({"model": ""}, "no model"),
+        ({"behaviour": None}, "no behaviour"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_a_reject(
+    empty: Audit, change: dict[str, Any], words: str
+) -> None:
+    summary = observe_rates(empty, change)
+    [(file, line, reason)] = rejects(empty)
+    assert (summary["rows"], file, line) == (1, "rates.jsonl", 2)
+    assert words in reason
+
+
+def test_none_of_forty_is_a_count_and_not_a_gap(empty: Audit) -> None:
+    assert observe_rates(empty, {"k": 0, "n": 40})["rows_without_n"] == 0
+    assert (0, 40, 0.0) in [cell[3:] for cell in cells(empty)]
+
+
+def test_a_rate_rounded_to_two_digits_is_k_of_n(empty: Audit) -> None:
+    assert observe_rates(empty, {"k": 1, "n": 3, "rate": 0.33})["rejects"] == 0
+
+
+def test_a_row_without_n_is_kept_and_never_counted(empty: Audit) -> None:
+    summary = observe_rates(empty, {"k": None, "n": None, "rate": 0.9}, {"k": None, "rate": 0.25})
+    assert (summary["rows"], summary["rows_without_n"]) == (3, 2)
+    [counted] = empty.sql("observation_rates").to_pylist()
+    assert (counted["k"], counted["n"]) == (1, 4)
+
+
+def test_columns_no_field_claims_are_factors(empty: Audit) -> None:
+    observe_rates(empty, {"temperature": 0.7, "note": "table 2", "seed": 3, "blank": ""})
+    [row] = empty.sql("SELECT factors, citation, seed FROM observations WHERE line = 2").to_pylist()
+    assert row == {"factors": '{"temperature":0.7}', "citation": "table 2", "seed": "3"}
+
+
+def test_a_mapping_renames_a_studys_columns_and_behaviours(empty: Audit, tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text("llm,act,hits,tries\nBirch,lies,3,9\n")
+    (tmp_path / "map.toml").write_text(
+        '[columns]\nmodel = "llm"\nbehaviour = "act"\nk = "hits"\nn = "tries"\n'
+        '[behaviours]\nlies = "deception"\n'
+    )
+    empty.observe(str(tmp_path / "odd.csv"), mapping=str(tmp_path / "map.toml"), study="odd")
+    [row] = empty.sql("SELECT study, model, behaviour, k, n FROM observations").to_pylist()
+    assert tuple(row.values()) == ("odd", "Birch", "deception", 3, 9)
+
+
+def test_a_mapping_of_a_column_that_does_not_exist_is_named(empty: Audit, tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text('[columns]\nmodle = "llm"\n')
+    path = write(tmp_path / "rates.jsonl", [RATE])
+    with pytest.raises(BadInput, match="modle"):
+        empty.observe(path, mapping=str(tmp_path / "map.toml"))
+
+
+def test_a_file_of_which_nothing_can_be_read_is_bad_input(empty: Audit, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="line 1: no model"):
+        empty.observe(write(tmp_path / "bad.jsonl", [{"behaviour": "deception"}]))
+    assert empty.sql("SELECT * FROM runs").num_rows == 0
+
+
+def test_an_unknown_format_is_a_usage_error(empty: Audit, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="morse"):
+        empty.observe(write(tmp_path / "rates.jsonl", [RATE]), format="morse")
+
+
+def test_observing_a_study_again_replaces_it(empty: Audit) -> None:
+    observe_rates(empty, {"k": 2})
+    observe_rates(empty)
+    assert [cell[3] for cell in cells(empty)] == [1]
+
+
+def test_real_transcripts_are_all_read(empty: Audit, shared: Path) -> None:
+    path = shared / "observed" / "transcripts" / "lies.jsonl"
+    [summary] = empty.observe(str(path))
+    assert (summary["transcripts"], summary["rejects"], summary["duplicates"]) == (386, 0, 0)
+
+
+def test_real_rates_keep_the_42_rows_that_lack_k_or_n(empty: Audit, shared: Path) -> None:
+    [summary] = empty.observe(str(shared / "observed" / "rates" / "derived.csv"))
+    assert (summary["rows"], summary["rows_without_n"], summary["rejects"]) == (369, 42, 0)
