@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from auditor.audit import Audit
+from auditor.errors import BadInput
 from auditor.index.build import INDEX_TABLES
+from auditor.ingest.documents import document_id
 
 PADDING = (" " * 999_999 + "\n") * 5
 """Blank lines that make a small file a shard of its own: two of them pass SHARD_BYTES."""
@@ -158,3 +160,14 @@ def test_every_passage_of_the_fixture_is_the_text_at_its_offsets(audit: Audit) -
     ).to_pylist()
     assert len(rows) == 738
     assert all(known[r["id"]]["text"][r["start"] : r["end"]] == r["text"] for r in rows)
+
+
+def test_files_that_give_no_document_stop_the_run_with_the_first_reason(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("nope\n")
+    with pytest.raises(BadInput, match=r"no document could be read: a\.jsonl line 1: not JSON"):
+        Audit.create(tmp_path / "audit").index(str(path))
+
+
+def test_document_ids_do_not_run_corpus_and_name_together() -> None:
+    assert document_id("ab", "c") != document_id("a", "bc")

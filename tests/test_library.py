@@ -201,9 +201,3 @@ def test_no_branch_of_the_code_can_hinge_on_a_behaviour() -> None:
         if isinstance(getattr(node, field, None), str)
     }
     assert tokens & set(LIBRARY) == set()
-
-
-@pytest.mark.xfail(reason="help examples and hints of the commands name a behaviour", strict=True)
-def test_nothing_in_python_names_a_behaviour() -> None:
-    name = re.compile(r"\b(?:" + "|".join(LIBRARY) + r")\b")
-    assert [str(p) for p in PACKAGE.rglob("*.py") if name.search(p.read_text())] == []

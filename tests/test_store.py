@@ -46,7 +46,7 @@ def plain_types(schema: pa.Schema) -> list[tuple[str, str]]:
 def test_a_part_is_invisible_until_its_run_is_recorded(small: Audit) -> None:
     row = {"stage": "x", "file": "f", "line": 1, "reason": "r"}
     table = pa.Table.from_pylist([{**row, "corpus": "c"}], schema=TABLES["rejects"].schema)
-    small.tables.write("rejects", "c", "x.parquet", table)
+    small.tables.write("rejects", "c", table)
     assert small.sql("SELECT * FROM rejects").num_rows == 0
 
 
@@ -69,7 +69,7 @@ def test_every_part_belongs_to_a_recorded_run(audit: Audit, built: Path) -> None
 
 def test_a_missing_part_is_named(small: Audit) -> None:
     part(small, "turns").unlink()
-    with pytest.raises(DamagedAudit, match=r"turns/one/part-00000.parquet is missing"):
+    with pytest.raises(DamagedAudit, match=r"turns/one/part-\w+.parquet is missing"):
         Audit.open(small.root)
 
 
@@ -85,7 +85,7 @@ def test_a_truncated_part_is_named_with_its_sizes(small: Audit) -> None:
 def test_one_flipped_byte_of_a_part_is_named(small: Audit, where: float) -> None:
     path = part(small, "turns")
     flip(path, int(where * path.stat().st_size))
-    with pytest.raises(DamagedAudit, match=r"turns/one/part-00000.parquet was changed"):
+    with pytest.raises(DamagedAudit, match=r"turns/one/part-\w+.parquet was changed"):
         Audit.open(small.root)
 
 
@@ -108,18 +108,20 @@ def test_a_truncated_runs_file_is_named(small: Audit) -> None:
         Audit.open(small.root)
 
 
-def test_a_flipped_byte_of_a_runs_file_never_changes_what_the_run_says(small: Audit) -> None:
-    """But for its counts of rows: Parquet has no checksum over the types in its footer."""
+def test_a_flipped_byte_of_a_runs_file_is_named(small: Audit) -> None:
     path = part(small, "runs")
-    content, told = path.read_bytes(), small.tables.current("observe")
-    for at in range(0, len(content), 37):
+    content = path.read_bytes()
+    for at in range(0, len(content), 97):
         flip(path, at)
-        try:
-            [run] = Audit.open(small.root).tables.current("observe")
-            assert {**run, "rows": 0, "rejects": 0} == {**told[0], "rows": 0, "rejects": 0}, at
-        except DamagedAudit as damage:
-            assert path.name in damage.message or "is missing" in damage.message
+        with pytest.raises(DamagedAudit, match=path.name):
+            Audit.open(small.root)
         path.write_bytes(content)
+
+
+def test_a_stage_killed_before_its_run_is_recorded_leaves_the_audit_sound(small: Audit) -> None:
+    table = pa.Table.from_pylist([], schema=TABLES["turns"].schema)
+    small.tables.write("turns", "one", table)
+    assert Audit.open(small.root).sql("SELECT * FROM turns").num_rows == 1
 
 
 def test_a_parquet_file_of_something_else_among_the_runs_is_named(small: Audit) -> None:

@@ -23,26 +23,13 @@ from tests.planted import FIXTURE
 Rows = list[dict[str, Any]]
 
 CLAIM = Claim(
-    id="hand-made",
-    statement="Proportion",
-    strength="H1",
-    beta_min=1.0,
-    alpha=0.05,
-    seed=1,
-    behaviours=(),
-    target="",
-    corpora=("*",),
-    tier="A",
-    studies=("*",),
-    models=("*",),
-    conditions=("*",),
-    scatter=Scatter(0.3, 0.1, 0.1),
-    judge=Judge(0.95, 0.98),
+    id="hand-made", statement="Proportion", strength="H1", beta_min=1.0, alpha=0.05, seed=1,
+    behaviours=(), target="", corpora=("*",), tier="A", studies=("*",), models=("*",),
+    conditions=("*",), scatter=Scatter(0.3, 0.1, 0.1), judge=Judge(0.95, 0.98),
     design=Design(1, 1, 5, 40, 0.2),
     rivals=(RivalSpec("R-CAP", "difficulty"), RivalSpec("R-PT", "refusal")),
-    control_beta_min=0.3,
-    digest="0" * 32,
-)
+    control_beta_min=0.3, digest="0" * 32,
+)  # fmt: skip
 UNITS = 12
 LOG_FREQUENCY = np.linspace(-2.0, 2.0, UNITS)
 DIFFICULTY = np.tile([0.5, -0.5, -0.5, 0.5], 3)
@@ -159,8 +146,7 @@ FIRST = [f"b{i:02d}" for i in range(UNITS)]
 
 UNTESTABLE: Mapping[str, tuple[dict[str, Any], set[str]]] = {
     "four behaviours": (
-        {"observed": only(rows(2.0), lambda r: r["behaviour"] not in FIRST[:8])},
-        {"U1"},
+        {"observed": only(rows(2.0), lambda r: r["behaviour"] not in FIRST[:8])}, {"U1"},
     ),
     "one behaviour": ({"observed": only(rows(2.0), lambda r: r["behaviour"][1:] == "05")}, {"U1"}),
     "no rows": ({"observed": []}, {"U1", "U6", "U7"}),
@@ -168,10 +154,7 @@ UNTESTABLE: Mapping[str, tuple[dict[str, Any], set[str]]] = {
     "beta_min below 0": ({"claim": replace(CLAIM, beta_min=-0.3)}, {"U2"}),
     "huge scatter": ({"claim": replace(CLAIM, scatter=Scatter(3.0, 0.1, 0.1))}, {"U3"}),
     "a proxy corpus alone": ({"claim": replace(CLAIM, tier="B")}, {"U5"}),
-    "proxies that disagree": (
-        {"claim": replace(CLAIM, tier="B"), "concordance": 0.69},
-        {"U5"},
-    ),
+    "proxies at odds": ({"claim": replace(CLAIM, tier="B"), "concordance": 0.69}, {"U5"}),
     "unknown corpus": ({"claim": replace(CLAIM, tier="C"), "concordance": 1.0}, {"U5"}),
     "four prompts": ({"observed": only(rows(2.0), lambda r: r["prompt"][-1] != "4")}, {"U6"}),
     "unnamed prompts": ({"observed": [{**r, "prompt": None} for r in rows(2.0)]}, {"U6"}),

@@ -85,7 +85,7 @@ def _lock(tables: Tables, claim: Claim, measurer: Measurer) -> dict[str, Any]:
     }
     if not earlier:
         name = f"{claim.id}-{sha256[:16]}"
-        path = tables.write("locks", claim.id, f"{name}.parquet", rows_table("locks", [row]))
+        path = tables.write("locks", claim.id, rows_table("locks", [row]))
         _record(tables, name, claim, prediction["corpora"], path, started)
     return {"lock": sha256, "locked_at": locked_at.isoformat(), **prediction}
 
@@ -122,9 +122,7 @@ def _test(
         "result": canonical_json(plain(result)),
         "tested_at": now(),
     }
-    path = tables.write(
-        "verdicts", claim.id, "part-00000.parquet", rows_table("verdicts", [verdict])
-    )
+    path = tables.write("verdicts", claim.id, rows_table("verdicts", [verdict]))
     _record(tables, claim.id, claim, [corpora, sorted(map(str, read))], path, started)
     return result
 

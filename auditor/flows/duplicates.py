@@ -28,7 +28,7 @@ def find_duplicates(tables: Tables, corpus: str, progress: Progress) -> int:
         return int(json.loads(tables.current("duplicates", corpus)[0]["summary"])["duplicates"])
     with progress.task("finding near duplicates", 1, "pass"):
         rows = _duplicate_rows(tables, corpus)
-    path = tables.write("duplicates", corpus, "part-00000.parquet", rows)
+    path = tables.write("duplicates", corpus, rows)
     repeated: int = rows.num_rows - len(pc.unique(rows["representative"]))
     summary = {"duplicates": repeated}
     started.finish(tables, corpus, settings, inputs, [path], rows.num_rows, summary)

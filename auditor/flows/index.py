@@ -5,10 +5,7 @@ so an interrupted run resumes at the first unfinished shard.
 """
 
 import json
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from auditor.errors import BadInput
 from auditor.flows.duplicates import find_duplicates
 from auditor.flows.recording import Started, is_done
 from auditor.flows.score import score_corpus
+from auditor.flows.workers import run_jobs
 from auditor.index.build import INDEX_TABLES, STAMP, Text, batches, index_batch
 from auditor.index.encoder import DEFAULT_ENCODER, find_encoder, piece_table
 from auditor.index.vectors import WordVectors
@@ -90,8 +88,8 @@ def index_sources(
             piece_table(encoder)
         _warn_of_dropped_files(tables, sources, settings.corpus, progress)
         summary = _index(tables, shards, settings, progress)
-        rate = summary["bytes"] / MEGABYTE / started.seconds
-        summary["mb_per_second"] = round(rate, 3)
+        rate = summary.pop("bytes_built") / MEGABYTE / started.seconds
+        summary["mb_per_second"] = round(rate, 3) if rate else None
         started.finish(
             tables,
             settings.corpus,
@@ -164,7 +162,9 @@ def _index(
     tables: Tables, shards: Sequence[Shard], settings: IndexSettings, progress: Progress
 ) -> dict[str, Any]:
     waiting = [s for s in shards if not _documents_part(tables, settings.corpus, s).is_file()]
-    _run_jobs([ShardJob(tables.paths.root, s, settings) for s in waiting], settings, progress)
+    jobs = [ShardJob(tables.paths.root, shard, settings) for shard in waiting]
+    with progress.task(f"indexing {settings.corpus}", sum(map(_size, jobs)), "B") as task:
+        run_jobs(build_shard, jobs, _size, settings.workers, task)
     _settle_repeated_ids(tables, shards, settings)
     totals = _totals(tables, shards, settings.corpus)
     if not totals["documents"]:
@@ -177,6 +177,7 @@ def _index(
     return {
         "corpus": settings.corpus,
         **totals,
+        "bytes_built": _totals(tables, waiting, settings.corpus)["bytes"],
         "shards_done": len(waiting),
         "shards_skipped": len(shards) - len(waiting),
     }
@@ -193,23 +194,6 @@ def _warn_of_dropped_files(
     if dropped:
         shown = ", ".join(dropped[:3]) + (" …" if len(dropped) > 3 else "")
         progress.warn(f"{len(dropped)} files leave corpus {corpus}: {shown}")
-
-
-def _run_jobs(jobs: Sequence[ShardJob], settings: IndexSettings, progress: Progress) -> None:
-    size = sum(source.size for job in jobs for source in job.shard.sources)
-    workers = min(settings.workers or os.cpu_count() or 1, len(jobs))
-    with progress.task(f"indexing {settings.corpus}", size, "B") as task:
-        if workers <= 1:
-            for job in jobs:
-                build_shard(job)
-                task.advance(_size(job))
-            return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            running = {pool.submit(build_shard, job): job for job in jobs}
-            for future in as_completed(running):
-                future.result()
-                task.advance(_size(running[future]))
 
 
 def _size(job: ShardJob) -> int:

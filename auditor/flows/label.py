@@ -107,9 +107,9 @@ def _write(
         "rejects": len(rejects),
     }
     paths = (
-        tables.write("labels", label_set, "part-00000.parquet", labels),
-        tables.write("frames", label_set, "part-00000.parquet", frames),
-        tables.write("rejects", label_set, "label.parquet", rejects_table(rejects, label_set)),
+        tables.write("labels", label_set, labels),
+        tables.write("frames", label_set, frames),
+        tables.write("rejects", label_set, rejects_table(rejects, label_set)),
     )
     files = [(s.name, file_digest(Path(s.url.removeprefix("file://")))) for s in sources if s]
     started.finish(

@@ -158,7 +158,7 @@ def _record(
 ) -> None:
     """Write one corpus's rows of one split, in place of those measured before."""
     table = rows_table("prevalence", [flat(row) for row in rows])
-    path = tables.write("prevalence", corpus, f"{split or 'all'}.parquet", table)
+    path = tables.write("prevalence", corpus, table)
     inputs = [r["input_digest"] for s in ("index", "label", "score") for r in tables.current(s)]
     group = f"{corpus}-{split or 'all'}"
     summary = {"rows": len(rows)}

@@ -86,14 +86,14 @@ def _observe(
     summary = _summary(study, transcripts, rows, rejects)
     rows = _with_first_times(tables, rows)
     paths = [
-        tables.write(table, study, "part-00000.parquet", part)
+        tables.write(table, study, part)
         for table, part in (
             ("transcripts", rows_table("transcripts", transcripts.transcripts)),
             ("turns", rows_table("turns", transcripts.turns)),
             ("observations", rows_table("observations", rows)),
         )
     ]
-    paths.append(tables.write("rejects", study, "observe.parquet", rejects_table(rejects, study)))
+    paths.append(tables.write("rejects", study, rejects_table(rejects, study)))
     started.finish(
         tables,
         study,

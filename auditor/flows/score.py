@@ -50,8 +50,8 @@ def score_corpus(tables: Tables, corpus: str, encoder: Encoder, progress: Progre
             framings.append(_framing_rows(batch["passage_id"], heads, framing, values, vectors))
             task.advance(batch.num_rows)
     paths = (
-        tables.write("scores", corpus, "part-00000.parquet", pa.concat_tables(scores)),
-        tables.write("framings", corpus, "part-00000.parquet", pa.concat_tables(framings)),
+        tables.write("scores", corpus, pa.concat_tables(scores)),
+        tables.write("framings", corpus, pa.concat_tables(framings)),
     )
     summary = {"passages": passages.num_rows}
     started.finish(tables, corpus, settings, inputs, paths, passages.num_rows, summary)

@@ -39,9 +39,7 @@ def trace_transcripts(
             links += tracer.links(utterance, top)
             task.advance(1)
     group = digest(sorted(ids))[:16] if ids else "all"
-    path = tables.write(
-        "links", group, "part-00000.parquet", rows_table("links", [_row(k) for k in links])
-    )
+    path = tables.write("links", group, rows_table("links", [_row(k) for k in links]))
     inputs = [r["input_digest"] for s in ("index", "observe") for r in tables.current(s)]
     settings = digest([sorted(ids), top, tracer.encoder.digest])
     summary = {"turns": len(utterances), "links": len(links)}

@@ -28,7 +28,14 @@ class RunState(StrEnum):
     ERRORED = "errored"
 
 
-_STATES = {"refused": RunState.REFUSED, "errored": RunState.ERRORED, "error": RunState.ERRORED}
+_STATES = {
+    "refused": RunState.REFUSED,
+    "errored": RunState.ERRORED,
+    "error": RunState.ERRORED,
+    "success": None,
+    "": None,
+}
+"""What a record's own status says of the run; None leaves it to whether the model spoke."""
 
 
 @dataclass(slots=True)
@@ -89,6 +96,10 @@ def _problem(fields: Mapping[str, Any]) -> str | None:
             return f"message {number} has no role of {', '.join(ROLES)}"
         if not isinstance(message.get("content"), str | list | type(None)):
             return f"message {number}: content is {type(message['content']).__name__}"
+    status = str(fields.get("status") or "").lower()
+    if status not in _STATES:
+        known = ", ".join(filter(None, _STATES))
+        return f"status is {fields['status']!r}, expected one of {known}"
     judged = fields.get("behaviours")
     if judged is not None and not isinstance(judged, dict):
         return f"behaviours is {type(judged).__name__}, expected an object or null"
@@ -149,7 +160,7 @@ def _text(content: object) -> str:
 
 
 def _state(fields: Mapping[str, Any], turns: Iterable[Mapping[str, Any]]) -> RunState:
-    given = _STATES.get(str(fields.get("status", "")).lower())
+    given = _STATES[str(fields.get("status") or "").lower()]
     if given:
         return given
     spoke = any(t["source"] == "model" and t["text"].strip() for t in turns)

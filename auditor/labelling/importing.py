@@ -149,6 +149,9 @@ def _label_problem(
     kind = record.fields.get("reader_kind")
     if kind is not None and kind not in READER_KINDS:
         return f"reader_kind is {kind!r}, expected human or model"
+    named = [label.get("id") for label in _labels(record) if isinstance(label, dict)]
+    if len(set(map(str, named))) < len(named):
+        return "a behaviour is labelled twice in this span"
     for label in _labels(record):
         if not isinstance(label, dict) or label.get("id") not in behaviours:
             name = label.get("id") if isinstance(label, dict) else label

@@ -5,6 +5,7 @@ rule gives atomic stages, resumable work and the detection of damage.
 """
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,9 @@ from auditor.errors import BadInput, DamagedAudit, StageMissing
 from auditor.paths import AuditPaths, replacing
 from auditor.plan import FORMAT, Run, canonical_json, file_digest
 from auditor.schema import TABLES
+
+DIGITS = 16
+"""Digits of its digest that name a part."""
 
 COMPRESSION = {"compression": "zstd", "compression_level": 3}
 
@@ -69,9 +73,16 @@ class Tables:
         """Where a part of a table lives; `group` is a corpus, label set, study or stage."""
         return _part_path(self.paths, table, group, name)
 
-    def write(self, table: str, group: str, name: str, rows: pa.Table) -> Path:
-        """Write one part under a temporary name and rename it; returns its path."""
-        return write_part(self.paths, table, group, name, rows)
+    def write(self, table: str, group: str, rows: pa.Table) -> Path:
+        """Write one part, named by its content so that it never replaces another; returns its path.
+
+        `group` is a corpus, label set, study or claim.
+        """
+        folder = self.part(table, group, "")
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{os.getpid()}.tmp"
+        pq.write_table(rows, temporary, write_page_checksum=True, **COMPRESSION)
+        return temporary.replace(folder / f"part-{file_digest(temporary)[:DIGITS]}.parquet")
 
     def current(self, stage: str, group: str | None = None) -> list[dict[str, Any]]:
         """The newest run of each corpus of a stage, oldest first."""
@@ -97,12 +108,15 @@ class Tables:
         replaced = [o for old in self.current(run.stage, run.corpus) for o in _paths(old)]
         row = _run_row(run, [self._output(path) for path in run.outputs])
         table = pa.Table.from_pylist([row], schema=TABLES["runs"].schema)
-        self.write("runs", "all", f"{_folder(run.id)}.parquet", table)
+        self.write("runs", run.id, table)
         self.runs.append(row)
-        kept = set(_paths(row))
-        for path in replaced:
-            if path not in kept:
-                (self.paths.root / path).unlink(missing_ok=True)
+        for path in set(replaced) - self._recorded():
+            (self.paths.root / path).unlink(missing_ok=True)
+
+    def _recorded(self) -> set[str]:
+        """Every part a current run stands by, relative to the audit."""
+        stages = {run["stage"] for run in self.runs}
+        return {path for stage in stages for run in self.current(stage) for path in _paths(run)}
 
     def _output(self, path: Path) -> dict[str, Any]:
         stat = path.stat()
@@ -124,6 +138,8 @@ class Tables:
     def _read_runs(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for path in sorted((self.paths.tables / "runs").glob("*/*.parquet")):
+            if path.stem != f"part-{file_digest(path)[:DIGITS]}":
+                raise _damaged(path, "was changed after it was written")
             try:
                 table = pq.read_table(path, page_checksum_verification=True)
                 rows += table.cast(TABLES["runs"].schema).to_pylist()
