@@ -196,3 +196,14 @@ def test_any_level_below_one_half_is_read_back(
     folder = tmp_path_factory.mktemp("claims", numbered=True)
     claim: Claim = read_claim(written(folder, "alpha = 0.05", f"alpha = {alpha!r}"))
     assert claim.alpha == alpha
+
+
+@pytest.mark.parametrize("misspelt", ["alpah = 0.01\n", "[controls]\nbeta = 0.3\n"])
+def test_a_misspelt_field_is_named_and_no_default_takes_its_place(
+    tmp_path: Path, misspelt: str
+) -> None:
+    text = (LIBRARY / "frequency.toml").read_text()
+    path = tmp_path / "claim.toml"
+    path.write_text(misspelt + text if "alpah" in misspelt else text + "\n" + misspelt)
+    with pytest.raises(BadInput, match="no field is called '(alpah|beta)'"):
+        read_claim(path)

@@ -19,6 +19,20 @@ TIERS = ("A", "B", "C")
 NEEDED = ("scatter", "design")
 """Tables a claim must have; without the others it says less, and the gates notice."""
 
+KNOWN = {
+    "": {
+        *("id", "statement", "strength", "beta_min", "alpha", "seed", "behaviours", "target"),
+        *("corpora", "observations", "scatter", "judge", "design", "rivals", "controls"),
+    },
+    "corpora": {"names", "tier"},
+    "observations": {"studies", "models", "conditions"},
+    "scatter": {"behaviour", "model", "prompt"},
+    "judge": {"sensitivity", "specificity"},
+    "design": {"models", "conditions", "prompts", "draws", "mean_rate"},
+    "controls": {"beta_min"},
+}
+"""The fields of a claim, by table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
@@ -125,6 +139,7 @@ def read_claim(path: Path) -> Claim:
 
 
 def _claim(content: Mapping[str, Any]) -> Claim:
+    _check_names(content)
     corpora, controls = _table(content, "corpora"), _table(content, "controls")
     judge, observations = _table(content, "judge"), _table(content, "observations")
     scatter, design = _table(content, "scatter"), _table(content, "design")
@@ -159,6 +174,16 @@ def _claim(content: Mapping[str, Any]) -> Claim:
     )
     _check(claim)
     return claim
+
+
+def _check_names(content: Mapping[str, Any]) -> None:
+    """A misspelt name would silently leave a default in force."""
+    for table, known in KNOWN.items():
+        within = content if table == "" else content.get(table, {})
+        unknown = sorted(set(within) - known) if isinstance(within, Mapping) else []
+        if unknown:
+            where = f" in [{table}]" if table else ""
+            raise ValueError(f"no field is called {unknown[0]!r}{where}")
 
 
 def _check(claim: Claim) -> None:

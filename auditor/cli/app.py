@@ -33,7 +33,7 @@ app = typer.Typer(
     name="auditor",
     help="Tests whether a model's behaviour is just imitation of its training data.",
     epilog="Example: auditor demo, then auditor -a auditor-demo passages deception --mode fiction",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -63,6 +63,8 @@ def _main(
         typer.Option("-a", "--audit", help="The audit's folder; $AUDITOR_AUDIT or ./audit."),
     ] = None,
 ) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
     context.obj = Session(audit or Path(os.environ.get("AUDITOR_AUDIT", DEFAULT_AUDIT)))
 
 

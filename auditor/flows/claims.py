@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from auditor.behaviours.spec import choose
 from auditor.claims.decide import decide
 from auditor.claims.evidence import Frequency, select_rows
 from auditor.claims.lock import (
@@ -135,6 +136,7 @@ def claim_frequencies(
     Placebos and positive controls are always measured: they are the claim's controls.
     """
     framing = parse_target(claim.target).framing
+    choose(measurer.library, claim.behaviours)
     found = {}
     for behaviour in measurer.library.values():
         wanted = not claim.behaviours or behaviour.id in claim.behaviours
