@@ -205,5 +205,5 @@ def test_a_misspelt_field_is_named_and_no_default_takes_its_place(
     text = (LIBRARY / "frequency.toml").read_text()
     path = tmp_path / "claim.toml"
     path.write_text(misspelt + text if "alpah" in misspelt else text + "\n" + misspelt)
-    with pytest.raises(BadInput, match="no field is called '(alpah|beta)'"):
+    with pytest.raises(BadInput, match=r"no field is called '(alpah|beta)'"):
         read_claim(path)
