@@ -29,9 +29,6 @@ OPTIONAL_FACETS: dict[str, tuple[str, ...]] = {
 }
 """Facets that are null where nobody coded them; an empty tuple means free text."""
 
-ENACTED_MODES = ("fiction", "report", "first_person")
-"""An enacted passage shows the act itself; discussion and instruction only speak of it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -40,6 +40,14 @@ def claim(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """Rates nobody has read before: the fixture's, of models by other names."""
+    path = tmp_path / "fresh.csv"
+    path.write_text(RATES.read_text().replace("Alder-30B", "Elm-30B").replace(",40,", ",41,"))
+    return path
+
+
 def locks(audit: Audit, claim: str = "small") -> list[dict[str, Any]]:
     query = f"SELECT * FROM locks WHERE claim_id = '{claim}' ORDER BY locked_at"
     rows: list[dict[str, Any]] = audit.sql(query).to_pylist()
@@ -127,9 +135,11 @@ def test_locking_again_unchanged_keeps_the_earlier_time_and_never_looks_at_outco
     assert len(locks(own_audit)) == 1
 
 
-def test_a_lock_before_the_outcomes_is_confirmatory(own_audit: Audit, claim: Path) -> None:
+def test_a_lock_before_the_outcomes_is_confirmatory(
+    own_audit: Audit, claim: Path, fresh: Path
+) -> None:
     [locked] = own_audit.predict(str(claim))
-    own_audit.observe(str(RATES), study="later")
+    own_audit.observe(str(fresh), study="later")
     [result] = own_audit.test(str(claim))
     assert not result.exploratory
     assert result.lock == locked["lock"]
@@ -152,6 +162,32 @@ def test_reading_outcomes_again_after_the_lock_does_not_make_them_new(
     copy = tmp_path / "again.csv"
     copy.write_text(RATES.read_text() + "\n")
     own_audit.observe(str(copy), study="later")
+    [result] = own_audit.test(str(claim))
+    assert result.exploratory
+
+
+@pytest.mark.parametrize(("old", "new"), [("", ""), ("-1,", "_1,"), (",chat,", ",chats,")])
+def test_outcomes_read_under_another_name_before_the_lock_are_not_new(
+    own_audit: Audit, claim: Path, tmp_path: Path, old: str, new: str
+) -> None:
+    own_audit.predict(str(claim))
+    renamed = tmp_path / "renamed.csv"
+    text = RATES.read_text()
+    renamed.write_text(text.replace(old, new) if old else text)
+    own_audit.observe(str(renamed), study="later")
+    [result] = own_audit.test(str(claim))
+    assert result.exploratory
+
+
+def test_outcomes_replaced_by_others_before_the_lock_stay_read(
+    own_audit: Audit, claim: Path, fresh: Path, tmp_path: Path
+) -> None:
+    own_audit.observe(str(fresh), study="later")
+    junk = tmp_path / "junk.csv"
+    junk.write_text("model,behaviour,k,n\nOak,deception,1,2\n")
+    own_audit.observe(str(junk), study="later")
+    own_audit.predict(str(claim))
+    own_audit.observe(str(fresh), study="later")
     [result] = own_audit.test(str(claim))
     assert result.exploratory
 

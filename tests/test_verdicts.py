@@ -136,7 +136,7 @@ def test_a_rival_that_explains_the_slope_as_well_forbids_support() -> None:
     observed = with_factor(rows(2.0), lambda number: float(near[number]))
     for row in observed:
         if row["behaviour"].startswith("b"):
-            row["k"] = round(40 * expit(-1.0 + 2.5 * near[int(row["behaviour"][1:])]))
+            row["k"] = round(40 * expit(-1.0 + 1.5 * near[int(row["behaviour"][1:])]))
     result = decided(observed=observed)
     assert closed(result) == set()
     assert result.verdict is Verdict.INDISTINGUISHABLE

@@ -54,12 +54,8 @@ class Evidence:
     behaviours: tuple[str, ...]
     cells: Cells
     counts: Ints
-
-    @property
-    def prompts(self) -> int:
-        """The least number of prompts any behaviour was tried with; 0 where they are not named."""
-        pairs = np.unique(np.stack([self.cells.behaviour, self.cells.prompt]), axis=1)
-        return int(np.bincount(pairs[0]).min()) if self.behaviours else 0
+    prompts: int = 0
+    """The least number of named prompts any behaviour was tried with."""
 
 
 def select_rows(claim: Claim, rows: Iterable[Row]) -> list[Row]:
@@ -77,6 +73,7 @@ def gather(
 ) -> Evidence | None:
     """Join trials with frequencies for one kind of behaviour; None where they do not meet.
 
+    None too where all are equally frequent: there is nothing to rise with.
     Cells are sorted, so that the order in which studies were read changes no simulated world.
     """
     usable = [
@@ -103,7 +100,13 @@ def gather(
         x=np.log([frequencies[name].estimate for name in names]),
         x_se=np.array([frequencies[name].se_log for name in names]),
     )
-    return Evidence(tuple(names), cells, np.array([row["k"] for row in usable], np.int64))
+    if len(names) > 1 and np.ptp(cells.x) == 0:
+        return None
+    named: dict[str, set[str]] = {name: set() for name in names}
+    for row in usable:
+        named[row["behaviour"]] |= {row["prompt"]} - {None, ""}
+    counts = np.array([row["k"] for row in usable], np.int64)
+    return Evidence(tuple(names), cells, counts, min(map(len, named.values())))
 
 
 def covariate(rows: Sequence[Row], behaviours: Sequence[str], name: str) -> list[float] | None:

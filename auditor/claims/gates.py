@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auditor.claims.calibration import SCATTER_GRID
 from auditor.claims.evidence import Evidence, Frequency
 from auditor.claims.slope import SlopeTest
 from auditor.claims.spec import Claim
@@ -64,16 +65,18 @@ def _u3_power(found: Findings) -> Gate:
     if found.slope is None:
         return Gate("U3", False, "power not computable", needs)
     power, phi = found.slope.power, found.slope.forbidden_fraction
-    passed = power >= MIN_POWER and phi > 2 * found.claim.alpha
-    value = f"power {power:.2f} at scatter {found.claim.scatter.behaviour:g}, phi {phi:.2f}"
+    scatter = max(found.claim.scatter.behaviour, found.slope.scatter)
+    within = bool(scatter < SCATTER_GRID[-1])
+    passed = power >= MIN_POWER and phi > 2 * found.claim.alpha and within
+    value = f"power {power:.2f} at scatter {scatter:.2g}, phi {phi:.2f}"
     return Gate("U3", passed, value, needs)
 
 
 def _u5_corpus(found: Findings) -> Gate:
     tier, w = found.claim.tier, found.concordance
     passed = tier == "A" or (tier == "B" and w is not None and w >= MIN_CONCORDANCE)
-    shown = "one corpus" if w is None else f"Kendall W {w:.2f} over corpora"
-    agree = f"a second proxy corpus whose ranks agree (W >= {MIN_CONCORDANCE})"
+    shown = "fewer than three corpora" if w is None else f"Kendall W {w:.2f} over corpora"
+    agree = f"three proxy corpora whose ranks agree (W >= {MIN_CONCORDANCE})"
     needs = f"measure {agree}, or the model's own"
     return Gate("U5", passed, f"tier {tier}, {shown}", needs)
 
@@ -110,7 +113,10 @@ def _u8_collinear(found: Findings) -> Gate:
 
 def _u9_judge(found: Findings) -> Gate:
     judge = found.claim.judge
-    needs = "measure the judge on transcripts of known truth, and state its rates in the claim"
+    needs = (
+        "measure the judge on transcripts of known truth, and state its rates under [judge] "
+        "in a copy of the claim's TOML"
+    )
     if judge.sensitivity is None or judge.specificity is None:
         return Gate("U9", False, "judge unknown", needs)
     total = judge.sensitivity + judge.specificity

@@ -14,15 +14,16 @@ import numpy.typing as npt
 from auditor.claims.calibration import WORLDS, Calibration, calibrate, worlds_at
 from auditor.claims.evidence import Evidence
 from auditor.claims.model import Cells, Fit, fit_slope
-from auditor.claims.spec import Claim, Judge
+from auditor.claims.spec import Claim, Judge, Scatter
 from auditor.records import Interval
 from auditor.statistics.permutation import slope_p
 
 RELABELLINGS = 400
 """Relabelled outcomes behind the forbidden fraction: its Monte-Carlo error stays under 0.025."""
 
-BETA_GRID = np.arange(-1.0, 4.01, 0.25)
-"""Slopes at which worlds are simulated to turn the observed slope into an estimate."""
+BETA_GRID = np.concatenate([np.arange(-3.0, 4.0, 0.25), np.arange(4.0, 10.1, 1.0)])
+"""Slopes at which worlds are simulated to turn the observed slope into an estimate; a limit beyond
+them is not given."""
 
 GRID_WORLDS = 299
 PERFECT = Judge(1.0, 1.0)
@@ -60,16 +61,16 @@ def slope_test(claim: Claim, evidence: Evidence, worlds: int = WORLDS) -> SlopeT
     fair = fair_null(claim, evidence, worlds)
     shown = fair.matched_scatter(observed.residual)
     relabelled = fit_slope(cells.x, rng.permuted(np.tile(effects, (RELABELLINGS, 1)), axis=1))
-    scatter = float(shown)
+    larger = replace(claim.scatter, behaviour=float(_scatter(fair, observed, claim)))
     return SlopeTest(
-        slope=_estimate(claim, cells, judge, rates, observed, scatter, rng),
-        scatter=scatter,
+        slope=_estimate(cells, judge, rates, observed, larger, rng),
+        scatter=float(shown),
         p_none=slope_p(cells.x, effects, rng),
         p_refute=float(refutation(fair, observed, claim)),
         p_refute_as_shown=float(fair.at_most(observed.slope, shown)),
         p_support=support_p(claim, evidence, judge, worlds),
         forbidden_fraction=float(np.mean(refutation(fair, relabelled, claim) <= claim.alpha)),
-        power=_power(claim, cells, judge, rates, fair, rng, worlds),
+        power=_power(claim, cells, rates, fair, larger, rng, worlds),
         effects=effects,
     )
 
@@ -110,7 +111,7 @@ def planned_power(claim: Claim, cells: Cells, worlds: int = WORLDS) -> float:
     rates = np.full(int(cells.arm.max()) + 1, claim.design.mean_rate)
     rng = stream(claim, "power")
     fair = calibrate(cells, claim.beta_min, claim.scatter, claim.judge, rates, rng, True, worlds)
-    return _power(claim, cells, claim.judge, rates, fair, rng, worlds)
+    return _power(claim, cells, rates, fair, claim.scatter, rng, worlds)
 
 
 def _scatter(null: Calibration, fit: Fit, claim: Claim) -> Floats:
@@ -120,31 +121,32 @@ def _scatter(null: Calibration, fit: Fit, claim: Claim) -> Floats:
 def _power(
     claim: Claim,
     cells: Cells,
-    judge: Judge,
     rates: Floats,
     fair: Calibration,
+    scatter: Scatter,
     rng: np.random.Generator,
     worlds: int,
 ) -> float:
-    """Share of worlds at slope 0 and the worst locked scatter that refute the claim."""
-    quiet = worlds_at(cells, 0.0, claim.scatter, judge, rates, rng, True, worlds)
+    """Share of worlds at slope 0 that refute the claim.
+
+    Their scatter is the worst the claim allows, or what the data show where that is more.
+    """
+    quiet = worlds_at(cells, 0.0, scatter, claim.judge, rates, rng, True, worlds)
     return float(np.mean(refutation(fair, quiet, claim) <= claim.alpha))
 
 
 def _estimate(
-    claim: Claim,
     cells: Cells,
     judge: Judge,
     rates: Floats,
     observed: Fit,
-    scatter: float,
+    spread: Scatter,
     rng: np.random.Generator,
 ) -> Interval:
     """Turn the observed slope into beta: the values whose worlds would give it (test inversion).
 
     The 95 % limits are where it would be in the upper and the lower 2.5 % of worlds.
     """
-    spread = replace(claim.scatter, behaviour=scatter)
     fits = [
         worlds_at(cells, float(beta), spread, judge, rates, rng, True, GRID_WORLDS)
         for beta in BETA_GRID
@@ -154,7 +156,9 @@ def _estimate(
     return Interval(*crossings)
 
 
-def _crossing(below: Floats, level: float) -> float:
+def _crossing(below: Floats, level: float) -> float | None:
     """Beta at which the share of worlds at or below the observed slope falls to a level."""
     falling = np.minimum.accumulate(below)
+    if not falling[-1] <= level <= falling[0]:
+        return None
     return float(np.interp(-level, -falling, BETA_GRID))

@@ -16,6 +16,7 @@ from auditor.plan import digest
 
 LIBRARY = Path(__file__).parent / "library"
 TIERS = ("A", "B", "C")
+MAX_ALPHA = 0.05
 NEEDED = ("scatter", "design")
 """Tables a claim must have; without the others it says less, and the gates notice."""
 
@@ -189,8 +190,10 @@ def _check_names(content: Mapping[str, Any]) -> None:
 def _check(claim: Claim) -> None:
     if claim.tier not in TIERS:
         raise ValueError(f"corpora.tier is {claim.tier!r}, expected A, B or C")
-    if not 0 < claim.alpha < 0.5:
-        raise ValueError(f"alpha is {claim.alpha}, expected a probability below 0.5")
+    if not 0 < claim.alpha <= MAX_ALPHA:
+        raise ValueError(f"alpha is {claim.alpha}, expected a probability of at most {MAX_ALPHA}")
+    if claim.control_beta_min <= 0:
+        raise ValueError(f"controls.beta_min is {claim.control_beta_min}, expected more than 0")
     if min(claim.scatter.behaviour, claim.scatter.model, claim.scatter.prompt) < 0:
         raise ValueError("scatter is a standard deviation, 0 or more")
     if not 0 < claim.design.mean_rate < 1:

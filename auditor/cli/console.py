@@ -1,10 +1,12 @@
 """The only door to rich: tables and JSON on stdout, progress and remarks on stderr."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console as RichConsole
@@ -76,7 +78,8 @@ def say(message: str) -> None:
 
 def write_json(value: object) -> None:
     """Write one JSON document to stdout."""
-    sys.stdout.write(json.dumps(plain(value), default=_plain_other, ensure_ascii=False) + "\n")
+    text = json.dumps(_finite(plain(value)), default=_plain_other, ensure_ascii=False)
+    sys.stdout.write(text + "\n")
 
 
 def write_line(text: str) -> None:
@@ -88,7 +91,9 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     """Write a table to stdout; numbers to the right. Plain and uncut where stdout is piped."""
     table = Table(title=title or None, title_justify="left", show_edge=False, pad_edge=False)
     for number, name in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[number], int | float | None) for row in rows)
+        numeric = bool(rows) and all(
+            isinstance(row[number], int | float | Decimal | None) for row in rows
+        )
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
@@ -128,6 +133,8 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        value = _plain_other(value)
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
@@ -137,7 +144,18 @@ def _cell(value: object) -> str:
     return str(value)
 
 
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _plain_other(value: object) -> object:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bytes):

@@ -23,7 +23,7 @@ from auditor.claims.lock import (
     predict,
 )
 from auditor.claims.spec import Claim, choose_claims
-from auditor.errors import StageMissing
+from auditor.errors import BadInput, StageMissing
 from auditor.flows.measure import Measurer
 from auditor.flows.recording import Started
 from auditor.paths import replacing
@@ -36,8 +36,11 @@ from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, now, rows_table
 
 PACKAGES = ("numpy", "scipy")
+MIN_CORPORA = 3
+"""Proxy corpora from which the spread between corpora can be judged (METHOD §1.1)."""
+
 MIN_SHARED = 5
-"""Behaviours two corpora must both measure before their ranks are compared."""
+"""Behaviours every corpus must measure before their ranks are compared."""
 
 
 def lock_claims(
@@ -52,6 +55,8 @@ def lock_claims(
             locks.append(_lock(tables, claim, measurer))
             task.advance(1)
     if output:
+        if Path(output).is_dir():
+            raise BadInput(f"{output} is a folder", "name the lock's file: -o claims.lock.json")
         with replacing(Path(output)) as temporary:
             temporary.write_text(canonical_json(locks) + "\n")
     return locks
@@ -96,15 +101,9 @@ def _test(
 ) -> ClaimResult:
     started = Started("test", PACKAGES)
     corpora = _corpora(tables, claim)
-    lock = _current_lock(tables, claim)
+    lock = _current_lock(tables, claim, corpora)
     if lock:
-        prediction = open_lock(lock)
-        if prediction["corpora"] != corpora:
-            raise StageMissing(
-                f"the corpora changed since claim {claim.id} was locked",
-                f"lock it again: auditor predict {claim.id}",
-            )
-        frequencies = locked_frequencies(prediction)
+        frequencies = locked_frequencies(open_lock(lock))
     else:
         frequencies = claim_frequencies(measurer, claim, list(corpora))
     read = [row["observed_at"] for row in select_rows(claim, rows)]
@@ -131,25 +130,65 @@ def _test(
 def claim_frequencies(
     measurer: Measurer, claim: Claim, corpora: Sequence[str]
 ) -> dict[str, Frequency]:
-    """The frequency of every behaviour a claim is about, in the corpus with most labels of it.
+    """The frequency of every behaviour a claim is about, all in the corpus with most labels.
 
-    Placebos and positive controls are always measured: they are the claim's controls.
+    Placebos and positive controls are always measured: they are the claim's controls. For proxy
+    corpora (tier B) the spread between corpora is part of each frequency's error (METHOD §1.1).
     """
-    framing = parse_target(claim.target).framing
     choose(measurer.library, claim.behaviours)
+    measured = {corpus: _measured(measurer, claim, corpus) for corpus in corpora}
+    primary = max(corpora, key=lambda corpus: sum(row.labels for row in measured[corpus].values()))
+    found = {}
+    for name, row in measured[primary].items():
+        kind = measurer.library[name].kind
+        spread = 0.0 if claim.tier == "A" else _spread(measurer, measured, kind)
+        found[name] = _frequency(row, kind, spread)
+    return found
+
+
+def _measured(measurer: Measurer, claim: Claim, corpus: str) -> dict[str, Prevalence]:
+    framing = parse_target(claim.target).framing
     found = {}
     for behaviour in measurer.library.values():
         wanted = not claim.behaviours or behaviour.id in claim.behaviours
         if behaviour.kind is BehaviourKind.BEHAVIOUR and not wanted:
             continue
-        target = Target(behaviour.id, {} if behaviour.rule else framing)
-        rows = [row for corpus in corpora if (row := measurer.target(target, corpus))]
-        if rows:
-            found[behaviour.id] = _frequency(max(rows, key=lambda r: r.labels), behaviour.kind)
+        row = measurer.target(Target(behaviour.id, {} if behaviour.rule else framing), corpus)
+        if row is not None:
+            found[behaviour.id] = row
     return found
 
 
-def _frequency(row: Prevalence, kind: BehaviourKind) -> Frequency:
+def _spread(
+    measurer: Measurer, measured: Mapping[str, Mapping[str, Prevalence]], kind: BehaviourKind
+) -> float:
+    """Standard deviation of log frequency between corpora, sampling error taken out.
+
+    Each behaviour is centred on its mean, each corpus on its own: a common factor shifts no slope.
+    """
+    shared = _shared(measurer, measured, kind)
+    if len(measured) < 2 or len(shared) < 2:
+        return 0.0
+    rows = [[one[name] for name in shared] for one in measured.values()]
+    logs = np.log([[row.per_million_passages.estimate or 0.0 for row in c] for c in rows])
+    left = logs - logs.mean(axis=0) - logs.mean(axis=1, keepdims=True) + logs.mean()
+    freedom = (len(rows) - 1) * (len(shared) - 1)
+    error = np.mean([[(row.se_log or 0.0) ** 2 for row in corpus] for corpus in rows])
+    return float(np.sqrt(max(0.0, np.square(left).sum() / freedom - error)))
+
+
+def _shared(
+    measurer: Measurer, measured: Mapping[str, Mapping[str, Prevalence]], kind: BehaviourKind
+) -> list[str]:
+    """Behaviours of a kind that were seen in every corpus."""
+    seen = [
+        {n for n, row in corpus.items() if row.per_million_passages.estimate}
+        for corpus in measured.values()
+    ]
+    return sorted(n for n in set.intersection(*seen) if measurer.library[n].kind is kind)
+
+
+def _frequency(row: Prevalence, kind: BehaviourKind, spread: float) -> Frequency:
     passages = row.per_million_passages
     return Frequency(
         behaviour=row.behaviour,
@@ -157,7 +196,7 @@ def _frequency(row: Prevalence, kind: BehaviourKind) -> Frequency:
         estimate=passages.estimate or 0.0,
         low=passages.low or 0.0,
         high=passages.high or 0.0,
-        se_log=row.se_log or 0.0,
+        se_log=float(np.hypot(row.se_log or 0.0, spread)),
         method=row.method,
         labels=row.labels,
         positives=row.positives,
@@ -166,32 +205,35 @@ def _frequency(row: Prevalence, kind: BehaviourKind) -> Frequency:
 
 
 def _concordance(measurer: Measurer, claim: Claim, corpora: Sequence[str]) -> float | None:
-    """Kendall's W of the behaviours' frequencies over corpora; None where fewer than two speak."""
-    framing = parse_target(claim.target).framing
-    ranks: list[dict[str, float]] = []
-    for corpus in corpora:
-        rows = {
-            b.id: measurer.target(Target(b.id, framing), corpus)
-            for b in measurer.library.values()
-            if b.kind is BehaviourKind.BEHAVIOUR
-        }
-        measured = {n: r.per_million_passages.estimate for n, r in rows.items() if r is not None}
-        if measured:
-            ranks.append({n: e for n, e in measured.items() if e is not None})
-    shared = sorted(set.intersection(*map(set, ranks))) if ranks else []
-    if len(ranks) < 2 or len(shared) < MIN_SHARED:
+    """Kendall's W of the behaviours' frequencies; None for fewer than three corpora."""
+    measured = {corpus: _measured(measurer, claim, corpus) for corpus in corpora}
+    shared = _shared(measurer, measured, BehaviourKind.BEHAVIOUR)
+    if len(measured) < MIN_CORPORA or len(shared) < MIN_SHARED:
         return None
-    return kendall_w(np.array([[one[name] for name in shared] for one in ranks]))
+    rows = [[one[name] for name in shared] for one in measured.values()]
+    return kendall_w(
+        np.array([[row.per_million_passages.estimate or 0.0 for row in corpus] for corpus in rows])
+    )
 
 
 def _corpora(tables: Tables, claim: Claim) -> dict[str, str]:
-    """The indexed corpora a claim names, each with the digest of what its frequencies rest on."""
-    labels = [run["input_digest"] for run in tables.current("label")]
-    found = {
-        run["corpus"]: digest([run["settings_digest"], run["input_digest"], labels])
-        for run in tables.current("index")
-        if any(fnmatch(run["corpus"], pattern) for pattern in claim.corpora)
-    }
+    """The indexed corpora a claim names, each with a digest of what its frequencies rest on.
+
+    The digest is of contents, passages and label files, so that it is the same on every machine.
+    """
+    labelled = Catalogue(tables).rows(
+        "SELECT DISTINCT f.label_set, d.corpus FROM frames f JOIN documents d USING (document_id)"
+    )
+    found = {}
+    for run in tables.current("index"):
+        corpus = run["corpus"]
+        if not any(fnmatch(corpus, pattern) for pattern in claim.corpora):
+            continue
+        outputs = json.loads(run["outputs"])
+        passages = sorted(o["digest"] for o in outputs if o["path"].split("/")[1] == "passages")
+        sets = {row["label_set"] for row in labelled if row["corpus"] == corpus}
+        labels = [r["input_digest"] for r in tables.current("label") if r["corpus"] in sets]
+        found[corpus] = digest([passages, labels])
     if not found:
         raise StageMissing(
             f"no indexed corpus matches {', '.join(claim.corpora)}, which claim {claim.id} names",
@@ -200,9 +242,24 @@ def _corpora(tables: Tables, claim: Claim) -> dict[str, str]:
     return found
 
 
-def _current_lock(tables: Tables, claim: Claim) -> dict[str, Any] | None:
-    """The newest lock of exactly this claim; a lock of an edited claim does not count."""
-    return next(iter(_locks(tables, claim)), None)
+def _current_lock(
+    tables: Tables, claim: Claim, corpora: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """The newest lock of exactly this claim on exactly these corpora.
+
+    None where the claim was never locked, or only in another wording; raises StageMissing where it
+    was locked on other contents of its corpora.
+    """
+    locks = _locks(tables, claim)
+    for lock in locks:
+        if open_lock(lock)["corpora"] == corpora:
+            return lock
+    if locks:
+        raise StageMissing(
+            f"the corpora or their labels changed since claim {claim.id} was locked",
+            f"auditor predict {claim.id} locks it anew; outcomes read before are then exploratory",
+        )
+    return None
 
 
 def _locks(tables: Tables, claim: Claim) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """A file of labels → `labels` and `frames` of one label set, with every misfit in `rejects`."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from auditor.errors import BadInput, StageMissing
 from auditor.flows.recording import Started
 from auditor.index.tokens import tokenise
 from auditor.ingest.records import Record, read_clean_records
-from auditor.ingest.sources import find_sources
+from auditor.ingest.sources import content_digest, find_sources
 from auditor.labelling.importing import (
     Imported,
     KnownDocument,
@@ -24,7 +25,7 @@ from auditor.labelling.importing import (
     import_labels,
     read_frame,
 )
-from auditor.plan import Source, digest, file_digest
+from auditor.plan import Source, digest
 from auditor.progress import Progress
 from auditor.records import Reject
 from auditor.store.catalogue import Catalogue
@@ -52,7 +53,7 @@ def import_file(
     started = Started("label", ("pyarrow",))
     if not tables.current("index"):
         raise StageMissing("no corpus is indexed", "auditor index SOURCE… comes before labels")
-    [source] = find_sources([path])
+    source = _one_file(path)
     frame_source = _frame_source(path, settings.frame)
     library = read_library()
     choose(library, settings.codebook)
@@ -81,9 +82,18 @@ def import_file(
         )
     if any(pi is None for pi in imported.spans.values()):
         progress.warn("labels without an inclusion probability cannot enter a rate")
-    frames = _frame_rows(tables, label_set, frame or imported.spans, documents)
+    drawn = frame or {span: pi for span, pi in imported.spans.items() if pi is not None}
+    frames = _frame_rows(tables, label_set, drawn, documents)
     rejects = (*frame_rejects, *imported.rejects)
-    return _write(tables, label_set, imported, frames, rejects, [source, frame_source], started)
+    before = tables.current("label", label_set)
+    written = _write(tables, label_set, imported, frames, rejects, (source, frame_source), started)
+    if (
+        before
+        and before[0]["input_digest"] != tables.current("label", label_set)[0]["input_digest"]
+    ):
+        spans = json.loads(before[0]["summary"])["spans"]
+        progress.warn(f"label set {label_set} held {spans} spans of other files: replaced")
+    return written
 
 
 def _write(
@@ -92,7 +102,7 @@ def _write(
     imported: Imported,
     frames: pa.Table,
     rejects: Sequence[Reject],
-    sources: Iterable[Source | None],
+    named: tuple[Source, Source | None],
     started: Started,
 ) -> dict[str, Any]:
     labels = rows_table("labels", imported.labels)
@@ -100,6 +110,7 @@ def _write(
     summary = {
         "label_set": label_set,
         "spans": len(imported.spans),
+        "frame": named[1].name if named[1] else None,
         "frame_size": frames.num_rows,
         "codebook": sorted(positives),
         "positives": sum(row["present"] for row in imported.labels),
@@ -111,7 +122,7 @@ def _write(
         tables.write("frames", label_set, frames),
         tables.write("rejects", label_set, rejects_table(rejects, label_set)),
     )
-    files = [(s.name, file_digest(Path(s.url.removeprefix("file://")))) for s in sources if s]
+    files = [(source.name, content_digest(source)) for source in named if source]
     started.finish(
         tables,
         label_set,
@@ -125,12 +136,19 @@ def _write(
     return summary
 
 
+def _one_file(path: str) -> Source:
+    sources = find_sources([path])
+    if len(sources) > 1:
+        raise BadInput(f"{path} holds {len(sources)} files", "import one label file at a time")
+    return sources[0]
+
+
 def _frame_source(path: str, named: str | None) -> Source | None:
     if named:
-        return find_sources([named])[0]
+        return _one_file(named)
     beside = [Path(path).parent / name for name in FRAME_NAMES]
     found = [str(candidate) for candidate in beside if candidate.is_file()]
-    return find_sources(found[:1])[0] if found else None
+    return _one_file(found[0]) if found else None
 
 
 def _frame(
@@ -213,7 +231,7 @@ def _document(parts: list[dict[str, Any]]) -> KnownDocument:
 def _frame_rows(
     tables: Tables,
     label_set: str,
-    spans: dict[Span, float] | dict[Span, float | None],
+    spans: dict[Span, float],
     documents: dict[str, KnownDocument],
 ) -> pa.Table:
     """Rows of `frames`: each span with its words and the copies of the passage it overlaps most."""

@@ -4,11 +4,13 @@ SQL gathers and counts; the estimators see arrays. One `Measurer` loads a label 
 answers any target of it, for `measure` and for the claims alike.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -30,6 +32,9 @@ FIELDS = {
     "author": "coalesce(d.author, '(none)')",
 }
 """Metadata a rate can be split by, as SQL over `documents d`."""
+
+UNCODED = "uncoded"
+"""Positives whose optional facet no reader coded, shown as a value of their own."""
 
 DEFAULT_SPLITS = (None, "stance", "mode")
 
@@ -53,6 +58,7 @@ class Measurer:
         """Load every label set; raises StageMissing where no corpus is indexed."""
         if not tables.current("index"):
             raise StageMissing("no corpus is indexed", "auditor index SOURCE… comes first")
+        self._tables = tables
         self.catalogue = Catalogue(tables)
         self.library = read_library()
         self.corpora = [run["corpus"] for run in tables.current("index")]
@@ -75,7 +81,10 @@ class Measurer:
                     yield from self._scored_rows(behaviour, corpus, by)
 
     def target(self, target: Target, corpus: str) -> Prevalence | None:
-        """One target in one corpus, from an exact rule or the label set with most labels."""
+        """One target in one corpus, from an exact rule or the label set with most labels.
+
+        None where nobody looked for it, or a reader left a facet of the target uncoded.
+        """
         behaviour = self.library[target.behaviour]
         if behaviour.rule:
             return next(self._counted_rows(behaviour, corpus, None))
@@ -83,6 +92,9 @@ class Measurer:
         if not sets:
             return None
         largest = max(sets, key=lambda s: len(s.samples[behaviour.id].present))
+        sample = largest.samples[behaviour.id]
+        if any(None in sample.facets[facet][sample.present] for facet in target.framing):
+            return None
         return estimate(largest.samples[behaviour.id], largest.frame, target)
 
     def _labelled_sets(self) -> Iterator[LabelledSet]:
@@ -102,7 +114,20 @@ class Measurer:
                 behaviour: _sample(behaviour, corpus, name, _where(inside, behaviour=behaviour))
                 for behaviour in sorted(set(inside["behaviour"].to_pylist()))
             }
-            yield LabelledSet(name, corpus, samples, *_frame_sizes(frame, inside))
+            self._check_labels_are_newer(name, corpus)
+            given = json.loads(self._run("label", name)["summary"])["frame"] is not None
+            yield LabelledSet(name, corpus, samples, *_frame_sizes(frame, inside, given))
+
+    def _run(self, stage: str, group: str) -> dict[str, Any]:
+        return self._tables.current(stage, group)[0]
+
+    def _check_labels_are_newer(self, label_set: str, corpus: str) -> None:
+        """Labels of a text that was indexed anew may point at other words."""
+        if self._run("label", label_set)["started_at"] < self._run("index", corpus)["started_at"]:
+            raise StageMissing(
+                f"corpus {corpus} was indexed again after label set {label_set} was imported",
+                "import the labels again: auditor label --import FILE",
+            )
 
     def _counted_rows(
         self, behaviour: Behaviour, corpus: str, by: str | None
@@ -200,8 +225,18 @@ def _labelled_rows(one: LabelledSet, behaviour: str, by: str | None) -> Iterator
         for value, frame in one.field_frames[by].items():
             yield estimate(sample, frame, Target(behaviour), column == value, by, value)
     else:
-        for value in FACETS.get(by, ()) or sorted(set(sample.facets[by][sample.present]) - {None}):
+        coded = sample.facets[by][sample.present].tolist()
+        for value in FACETS.get(by, ()) or sorted(set(coded) - {None}):
             yield estimate(sample, one.frame, Target(behaviour, {by: (value,)}), None, by, value)
+        if None in coded:
+            blank = np.array([value is None for value in sample.facets[by]])
+            uncoded = blank & sample.present
+            yield estimate(_only(sample, uncoded), one.frame, Target(behaviour), None, by, UNCODED)
+
+
+def _only(sample: Sample, present: npt.NDArray[np.bool_]) -> Sample:
+    """The same spans, with the behaviour present in some of its positives alone."""
+    return replace(sample, present=present)
 
 
 def _sample(behaviour: str, corpus: str, label_set: str, rows: pa.Table) -> Sample:
@@ -220,16 +255,13 @@ def _sample(behaviour: str, corpus: str, label_set: str, rows: pa.Table) -> Samp
 
 
 def _frame_sizes(
-    frame: pa.Table, labels: pa.Table
+    frame: pa.Table, labels: pa.Table, given: bool
 ) -> tuple[Frame, pa.Table, dict[str, dict[str, Frame]]]:
     """The frame's size overall and a field's value.
 
-    Where only the labelled spans are known, the frame is what they stand for: the sum of 1/pi.
+    Where no frame was given, it is what the labelled spans stand for: the sum of 1/pi.
     """
-    spans = len(
-        set(zip(*(labels[c].to_pylist() for c in ("document_id", "start", "end")), strict=True))
-    )
-    weight = np.ones(frame.num_rows) if frame.num_rows > spans else 1.0 / frame["pi"].to_numpy()
+    weight = np.ones(frame.num_rows) if given else 1.0 / frame["pi"].to_numpy()
     words = weight * frame["n_words"].to_numpy()
     parts: dict[str, dict[str, Frame]] = {}
     for field in FIELDS:

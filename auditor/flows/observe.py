@@ -6,17 +6,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from auditor.errors import BadInput, UsageError
 from auditor.flows.recording import Started, is_done
 from auditor.ingest.rates import StudyMapping, read_mapping, read_rates
 from auditor.ingest.records import Record, read_clean_records
-from auditor.ingest.sources import find_sources
+from auditor.ingest.sources import content_digest, find_files
 from auditor.ingest.transcripts import RunState, Transcripts, counts, read_chats
-from auditor.plan import Source, digest, file_digest
+from auditor.plan import Source, digest
 from auditor.progress import Progress
 from auditor.records import Reject
-from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, rejects_table, rows_table
+
+OUTCOME = ("model", "behaviour", "k", "n", "rate")
+"""What makes two rows the same outcome, however they are filed."""
+
+SEEN_BEFORE = 0.5
+"""Share of a study's rows that must have been read before for it to be the same study."""
 
 FORMATS = ("auto", "chat", "rates")
 
@@ -36,7 +43,7 @@ def observe(
     """
     if format_ not in FORMATS:
         raise UsageError(f"no format {format_!r}", "there are: " + ", ".join(FORMATS))
-    sources = find_sources(files)
+    sources = find_files(files)
     names = read_mapping(Path(mapping)) if mapping else StudyMapping()
     studies: dict[str, list[Source]] = {}
     for source in sources:
@@ -44,7 +51,10 @@ def observe(
     with progress.task("reading observations", len(sources), "files") as task:
         summaries = []
         for name, members in studies.items():
+            before = tables.current("observe", name)
             summaries.append(_observe(tables, name, members, format_, names, selected))
+            if before and tables.current("observe", name)[0]["run"] != before[0]["run"]:
+                progress.warn(f"study {name} held other files, {before[0]['rows']} rows: replaced")
             task.advance(len(members))
     return summaries
 
@@ -59,7 +69,7 @@ def _observe(
 ) -> dict[str, Any]:
     started = Started("observe", ("pyarrow",))
     settings = digest([format_, dict(mapping.columns), dict(mapping.behaviours), selected])
-    inputs = digest([(s.name, file_digest(Path(s.url.removeprefix("file://")))) for s in sources])
+    inputs = digest([(s.name, content_digest(s)) for s in sources])
     if done := _done(tables, study, settings, inputs):
         return done
     transcripts, rows, rejects = Transcripts(), list[dict[str, Any]](), list[Reject]()
@@ -75,7 +85,7 @@ def _observe(
     if not selected:
         rows += [
             _counted(cell, study, sources[0].name, started.at)
-            for cell in counts(transcripts.transcripts)
+            for cell in counts(transcripts.transcripts, mapping.behaviours)
         ]
     if not rows and not transcripts.transcripts:
         first = rejects[0] if rejects else None
@@ -108,15 +118,26 @@ def _observe(
 
 
 def _with_first_times(tables: Tables, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with the time they were first read: reading them again after a lock is not new."""
-    known = Catalogue(tables).rows("SELECT * FROM observations ORDER BY observed_at DESC")
-    first = {_outcome(row): row["observed_at"] for row in known}
+    """Rows with the time they were first read: reading them again after a lock is not new.
+
+    Outcomes are known by model, behaviour and counts, whatever study, condition or prompt they are
+    filed under now. Where at least SEEN_BEFORE of the rows agree with ones read earlier, those keep
+    the earlier time; fewer is what chance does among small counts.
+    """
+    columns = [*OUTCOME, "observed_at"]
+    first: dict[tuple[object, ...], datetime] = {}
+    for path in tables.ever("observations"):
+        for row in pq.read_table(path, columns=columns).to_pylist():
+            known = first.setdefault(_outcome(row), row["observed_at"])
+            first[_outcome(row)] = min(known, row["observed_at"])
+    seen = sum(_outcome(row) in first for row in rows)
+    if not rows or seen / len(rows) < SEEN_BEFORE:
+        return rows
     return [{**row, "observed_at": first.get(_outcome(row), row["observed_at"])} for row in rows]
 
 
 def _outcome(row: Mapping[str, Any]) -> tuple[object, ...]:
-    names = ("study", "model", "behaviour", "condition", "prompt", "seed", "k", "n", "rate")
-    return tuple(row[name] for name in names)
+    return tuple(row[name] for name in OUTCOME)
 
 
 def _done(tables: Tables, study: str, settings: str, inputs: str) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from auditor.errors import BadInput
 from auditor.flows.read import summaries
 from auditor.paths import replacing
 from auditor.records import (
@@ -48,6 +49,8 @@ def write_report(tables: Tables, path: Path | None) -> Path:
         made_at=now(),
         version=importlib.metadata.version("auditor"),
     )
+    if path is not None and path.is_dir():
+        raise BadInput(f"{path} is a folder", "name the page: -o audit.html")
     target = path or tables.paths.report / "index.html"
     with replacing(target) as temporary:
         temporary.write_text(render(data))

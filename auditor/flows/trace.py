@@ -7,6 +7,8 @@ that an echo is not taken for a copy.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from auditor.errors import StageMissing, UsageError
 from auditor.flows.recording import Started
 from auditor.flows.tracer import Tracer, Utterance
@@ -15,6 +17,7 @@ from auditor.index.tokens import word_hashes
 from auditor.plan import digest
 from auditor.progress import Progress
 from auditor.records import Link
+from auditor.schema import TABLES
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, rows_table
 
@@ -38,12 +41,15 @@ def trace_transcripts(
         for utterance in utterances:
             links += tracer.links(utterance, top)
             task.advance(1)
-    group = digest(sorted(ids))[:16] if ids else "all"
-    path = tables.write("links", group, rows_table("links", [_row(k) for k in links]))
+    kept = Catalogue(tables).query(_OTHER_LINKS, {"traced": [u.transcript for u in utterances]})
+    rows = pa.concat_tables(
+        [kept.cast(TABLES["links"].schema), rows_table("links", list(map(_row, links)))]
+    )
+    path = tables.write("links", "all", rows)
     inputs = [r["input_digest"] for s in ("index", "observe") for r in tables.current(s)]
     settings = digest([sorted(ids), top, tracer.encoder.digest])
     summary = {"turns": len(utterances), "links": len(links)}
-    started.finish(tables, group, settings, digest(inputs), [path], len(links), summary)
+    started.finish(tables, "all", settings, digest(inputs), [path], len(links), summary)
     return links
 
 
@@ -89,3 +95,10 @@ def _row(link: Link) -> dict[str, Any]:
         "placebo_percentile": link.placebo_percentile,
         "p": link.p,
     }
+
+
+_OTHER_LINKS = (
+    "SELECT k.* FROM links k JOIN transcripts t USING (transcript_id) "
+    "WHERE NOT list_contains($traced, k.transcript_id) ORDER BY ALL"
+)
+"""Links of transcripts that are still there and are not traced now."""

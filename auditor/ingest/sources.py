@@ -3,9 +3,11 @@
 Order is by name, so that the same sources give the same shards on any machine.
 """
 
+import hashlib
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -38,7 +40,6 @@ class Manifest:
     sources: tuple[str, ...]
     text: str | None
     id: str | None
-    tier: str
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -56,7 +57,6 @@ def read_manifest(path: Path) -> Manifest:
         sources=tuple(_beside(path, str(source)) for source in sources),
         text=fields.get("text"),
         id=fields.get("id"),
-        tier=str(content.get("tier", "C")),
     )
 
 
@@ -76,12 +76,26 @@ def find_files(named: Sequence[str]) -> list[Source]:
 
     Raises BadInput for a path that does not exist and for a folder or glob with nothing to read.
     """
-    found = [source for name in named for source in _expand(name)]
-    unique = {source.url: source for source in found}
-    return sorted(unique.values(), key=lambda source: source.name)
+    found = {source.url: (source, root) for name in named for source, root in _expand(name)}
+    names = Counter(source.name for source, _ in found.values())
+    sources = [
+        source if names[source.name] == 1 else replace(source, name=f"{root}/{source.name}")
+        for source, root in found.values()
+    ]
+    return sorted(sources, key=lambda source: (source.name, source.url))
 
 
-def _expand(name: str) -> list[Source]:
+def content_digest(source: Source) -> str:
+    """Hash a file's bytes, wherever it is, to 32 hexadecimal digits (BLAKE2b, 16 bytes)."""
+    hasher = hashlib.blake2b(digest_size=16)
+    with fsspec.open(source.url, "rb") as stream:
+        while chunk := stream.read(1 << 20):
+            hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def _expand(name: str) -> list[tuple[Source, str]]:
+    """The files under one named path, each with the last part of the folder it was found from."""
     filesystem, path = fsspec.core.url_to_fs(name)
     if filesystem.isfile(path):
         paths, root = [path], str(PurePosixPath(path).parent)
@@ -96,7 +110,8 @@ def _expand(name: str) -> list[Source]:
         nothing = f"nothing to read in {name}"
     if not any(_format(p)[0] in FORMATS.values() for p in paths):
         raise BadInput(nothing, f"readable: {_READABLE}")
-    return [_source(filesystem, p, root) for p in paths if _format(p)[0]]
+    folder = PurePosixPath(root).name
+    return [(_source(filesystem, p, root), folder) for p in paths if _format(p)[0]]
 
 
 def _source(filesystem: Any, path: str, root: str) -> Source:  # noqa: ANN401

@@ -70,15 +70,21 @@ def read_chats(
     return out
 
 
-def counts(transcripts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Count k of n for model x condition x behaviour over the counted, judged transcripts."""
+def counts(
+    transcripts: Iterable[Mapping[str, Any]], names: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Count k of n for model x condition x behaviour over the counted, judged transcripts.
+
+    names: library ids of the behaviours the study calls something else.
+    """
     tally: dict[tuple[str, str, str], list[int]] = {}
     for row in transcripts:
         if row["state"] != RunState.COUNTED:
             continue
         for behaviour, shown in json.loads(row["behaviours"] or "{}").items():
             if shown is not None:
-                cell = tally.setdefault((row["model"], row["condition"], behaviour), [0, 0])
+                called = names.get(behaviour, behaviour)
+                cell = tally.setdefault((row["model"], row["condition"], called), [0, 0])
                 cell[0] += bool(shown)
                 cell[1] += 1
     return [

@@ -5,6 +5,7 @@ unfinished stage stays invisible. `catalogue.duckdb` holds the same views for ot
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,14 @@ def select(tables: Tables, sql: str, parameters: Mapping[str, Any] | None = None
     _check_single_select(connection, sql)
     lock_down(connection, [tables.paths.tables.resolve()])
     try:
-        return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+        table = connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise UsageError(first, "auditor sql --list names the shipped queries") from error
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if twice:
+        raise UsageError(f"two columns are called {twice[0]!r}", "name them apart with AS")
+    return table
 
 
 def lock_down(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> None:

@@ -19,6 +19,9 @@ from auditor.paths import AuditPaths, replacing
 from auditor.plan import FORMAT, Run, canonical_json, file_digest
 from auditor.schema import TABLES
 
+KEPT = {"observe"}
+"""Stages whose replaced parts stay on disk: an outcome that was read once stays read."""
+
 DIGITS = 16
 """Digits of its digest that name a part."""
 
@@ -103,6 +106,12 @@ class Tables:
             if output["path"].split("/")[1] == table
         ]
 
+    def ever(self, table: str) -> list[Path]:
+        """The parts of a table that any run ever stood by, and that are still there."""
+        named = [path for run in self.runs for path in _paths(run)]
+        paths = [self.paths.root / path for path in named if path.split("/")[1] == table]
+        return [path for path in dict.fromkeys(paths) if path.is_file()]
+
     def record(self, run: Run) -> None:
         """Write the row that makes a run's parts part of the audit, and drop what it replaced."""
         replaced = [o for old in self.current(run.stage, run.corpus) for o in _paths(old)]
@@ -110,6 +119,8 @@ class Tables:
         table = pa.Table.from_pylist([row], schema=TABLES["runs"].schema)
         self.write("runs", run.id, table)
         self.runs.append(row)
+        if run.stage in KEPT:
+            return
         for path in set(replaced) - self._recorded():
             (self.paths.root / path).unlink(missing_ok=True)
 
