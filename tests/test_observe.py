@@ -210,7 +210,7 @@ def test_a_rate_rounded_to_two_digits_is_k_of_n(empty: Audit) -> None:
 def test_a_row_without_n_is_kept_and_never_counted(empty: Audit) -> None:
     summary = observe_rates(empty, {"k": None, "n": None, "rate": 0.9}, {"k": None, "rate": 0.25})
     assert (summary["rows"], summary["rows_without_n"]) == (3, 2)
-    [counted] = empty.sql("observation_rates").to_pylist()
+    [counted] = empty.sql("observation_counts").to_pylist()
     assert (counted["k"], counted["n"]) == (1, 4)
 
 

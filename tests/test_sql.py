@@ -179,11 +179,11 @@ def test_labelled_framing_counts_each_positive_label_once(audit: Audit) -> None:
     assert sum(row["labels"] for row in rows) == total > 0
 
 
-def test_observation_rates_pool_six_prompts_of_forty_draws(audit: Audit) -> None:
-    rows = audit.sql("observation_rates", study="rates-imitates").to_pylist()
+def test_observation_counts_pool_six_prompts_of_forty_draws(audit: Audit) -> None:
+    rows = audit.sql("observation_counts", study="rates-imitates").to_pylist()
     assert len(rows) == 2232 / 6
     assert {int(row["n"]) for row in rows} == {240}
-    assert all(row["rate"] == int(row["k"]) / 240 for row in rows)
+    assert {row["prompts"] for row in rows} == {6}
 
 
 def test_prevalence_rows_are_one_a_behaviour_commonest_first(audit: Audit) -> None:

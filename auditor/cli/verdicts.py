@@ -14,8 +14,8 @@ def show(results: Sequence[ClaimResult]) -> None:
             (
                 result.claim,
                 verdict_text(result),
-                result.power,
-                result.forbidden_fraction,
+                _share(result.power),
+                _share(result.forbidden_fraction),
                 _slope(result),
                 " ".join(gate.code for gate in result.gates if not gate.passed) or "none",
                 result.lock[:12] if result.lock else "none",
@@ -31,6 +31,10 @@ def verdict_text(result: ClaimResult) -> str:
     """The verdict as it may be said: an exploratory one only suggests."""
     spoken = result.verdict in (Verdict.SUPPORTED, Verdict.CONTRADICTED)
     return f"suggests {result.verdict}" if result.exploratory and spoken else str(result.verdict)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _slope(result: ClaimResult) -> str:

@@ -82,7 +82,8 @@ def index_sources(
     inputs = digest([shard.digest for shard in shards])
     if is_done(tables, "index", settings.corpus, digest(asked), inputs):
         done = json.loads(tables.current("index", settings.corpus)[0]["summary"])
-        summary = {**done, "shards_done": 0, "shards_skipped": len(shards)}
+        skipped = {"shards_done": 0, "shards_skipped": len(shards), "mb_per_second": None}
+        summary = {**done, **skipped}
     else:
         with progress.task("reading the encoder's word pieces", 1, "table"):
             piece_table(encoder)
