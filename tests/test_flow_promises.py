@@ -11,7 +11,7 @@ from auditor import Audit
 from auditor.claims.evidence import Frequency, gather
 from auditor.cli import console
 from auditor.errors import StageMissing
-from auditor.flows.measure import Measurer
+from auditor.flows.measurer import Measurer
 from auditor.ingest.sources import find_sources
 from auditor.prevalence.targets import parse_target
 from auditor.records import BehaviourKind

@@ -170,7 +170,7 @@ def overall(built: Path) -> dict[str, Prevalence]:
 
 def rows_of(root: Path, *behaviours: str, by: tuple[str, ...] = ()) -> list[Prevalence]:
     """Measure without writing to the shared audit."""
-    from auditor.flows.measure import Measurer
+    from auditor.flows.measurer import Measurer
 
     measurer = Measurer(Audit.open(root).tables)
     chosen = [measurer.library[b] for b in behaviours or measurer.library]

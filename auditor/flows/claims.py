@@ -24,7 +24,7 @@ from auditor.claims.lock import (
 )
 from auditor.claims.spec import Claim, choose_claims
 from auditor.errors import BadInput, StageMissing
-from auditor.flows.measure import Measurer
+from auditor.flows.measurer import Measurer
 from auditor.flows.recording import Started
 from auditor.paths import replacing
 from auditor.plan import canonical_json, digest, versions

@@ -66,6 +66,8 @@ def import_file(
         documents = _documents(tables, sorted(named), settings.corpus, progress)
         frame, frame_rejects = _frame(frame_source, frame_records, documents)
         codebook = settings.codebook or tuple(n for n in codebook_of(records) if n in library)
+        if not codebook:
+            progress.warn("no behaviour is named: say what the readers looked for with --codebook")
         label_set = settings.label_set or _set_name(path)
         label_source = LabelSource(
             label_set, source.name, settings.reader_kind, "import", codebook, started.at
