@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from auditor.behaviours.spec import choose, read_library
-from auditor.errors import BadInput, StageMissing
-from auditor.flows.recording import Started
+from auditor.errors import BadInput
+from auditor.flows.recording import Started, need_index
 from auditor.index.tokens import tokenise
 from auditor.ingest.records import Record, read_clean_records
 from auditor.ingest.sources import content_digest, find_sources
@@ -51,8 +51,7 @@ def import_file(
 ) -> dict[str, Any]:
     """Import a label file and its frame; returns the summary the command prints."""
     started = Started("label", ("pyarrow",))
-    if not tables.current("index"):
-        raise StageMissing("no corpus is indexed", "auditor index SOURCE… comes before labels")
+    need_index(tables)
     source = _one_file(path)
     frame_source = _frame_source(path, settings.frame)
     library = read_library()

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from auditor.behaviours.spec import Behaviour, read_library
 from auditor.errors import StageMissing
+from auditor.flows.recording import need_index
 from auditor.prevalence.estimators import Frame, Sample, estimate, exact, uncalibrated
 from auditor.prevalence.targets import Target
 from auditor.records import Prevalence
@@ -52,8 +53,7 @@ class Measurer:
 
     def __init__(self, tables: Tables) -> None:
         """Load every label set; raises StageMissing where no corpus is indexed."""
-        if not tables.current("index"):
-            raise StageMissing("no corpus is indexed", "auditor index SOURCE… comes first")
+        need_index(tables)
         self._tables = tables
         self.catalogue = Catalogue(tables)
         self.library = read_library()

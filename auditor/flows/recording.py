@@ -58,10 +58,15 @@ class Started:
         Catalogue(tables).write_file()
 
 
-def need_text(tables: Tables) -> None:
-    """Raise StageMissing where no corpus is indexed, or its words were not stored."""
+def need_index(tables: Tables) -> None:
+    """Raise StageMissing where no corpus is indexed."""
     if not tables.current("index"):
         raise StageMissing("no corpus is indexed", "auditor index SOURCE… comes first")
+
+
+def need_text(tables: Tables) -> None:
+    """Raise StageMissing where no corpus is indexed, or its words were not stored."""
+    need_index(tables)
     stored = Catalogue(tables).rows("SELECT 1 FROM passages WHERE text IS NOT NULL LIMIT 1")
     if not stored:
         raise StageMissing(

@@ -98,7 +98,8 @@ def _row(link: Link) -> dict[str, Any]:
 
 
 _OTHER_LINKS = (
-    "SELECT k.* FROM links k JOIN transcripts t USING (transcript_id) "
+    "SELECT k.* FROM links k SEMI JOIN transcripts USING (transcript_id) "
+    "SEMI JOIN passages USING (passage_id) "
     "WHERE NOT list_contains($traced, k.transcript_id) ORDER BY ALL"
 )
-"""Links of transcripts that are still there and are not traced now."""
+"""Links of transcripts not traced now, where transcript and passage are still there."""

@@ -76,7 +76,7 @@ def shingle_sets(texts: Sequence[str]) -> list[Shingles]:
 def _candidates(sketches: npt.NDArray[np.uint8]) -> set[tuple[int, int]]:
     """Pair rows that share a band: each with the first of its group and with its neighbour."""
     pairs: set[tuple[int, int]] = set()
-    keys = np.ascontiguousarray(sketches).view(np.uint32).reshape(len(sketches), BANDS)
+    keys = np.ascontiguousarray(sketches).view(f"u{ROWS}").reshape(len(sketches), BANDS)
     for band in range(BANDS if len(sketches) else 0):
         order = np.argsort(keys[:, band], kind="stable")
         ordered = keys[order, band]

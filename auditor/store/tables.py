@@ -42,8 +42,7 @@ class Tables:
     def create(cls, root: Path) -> "Tables":
         """Make an empty audit in a new or empty folder; raises BadInput where that cannot be."""
         paths = AuditPaths(root)
-        if root.exists() and not root.is_dir():
-            raise BadInput(f"{root} is a file, not an audit folder", "name a folder with -a")
+        _refuse_file(root)
         if root.is_dir() and any(root.iterdir()) and not paths.settings.exists():
             raise BadInput(f"{root} is not empty and not an audit", "name a new folder with -a")
         if not paths.settings.exists():
@@ -54,8 +53,7 @@ class Tables:
     @classmethod
     def open(cls, root: Path) -> "Tables":
         """Open an audit; raises StageMissing where there is none."""
-        if root.exists() and not root.is_dir():
-            raise BadInput(f"{root} is a file, not an audit folder", "name a folder with -a")
+        _refuse_file(root)
         if not AuditPaths(root).settings.exists():
             raise StageMissing(
                 f"no audit in {root}", "start one: auditor -a DIR index SOURCE…, or auditor demo"
@@ -201,6 +199,11 @@ def rows_table(table: str, rows: Sequence[dict[str, Any]]) -> pa.Table:
 def now() -> datetime:
     """The time a run or a judgement is stamped with, in UTC."""
     return datetime.now(UTC)
+
+
+def _refuse_file(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise BadInput(f"{root} is a file, not an audit folder", "name a folder with -a")
 
 
 def _damaged(path: Path, how: str) -> DamagedAudit:
