@@ -68,8 +68,8 @@ class WordVectors:
 def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     """Scale each vector's largest entry to 127 and round; the direction moves by < 1e-3 cosine."""
     largest = np.abs(vectors).max(axis=1, keepdims=True)
-    scaled: npt.NDArray[np.float32] = vectors * (127.0 / np.maximum(largest, 1e-30))
-    return np.rint(scaled).astype(np.int8)
+    share = vectors / np.where(largest > 0, largest, np.float32(1))
+    return np.rint(share * 127).astype(np.int8)
 
 
 def unit(quantised: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
