@@ -18,6 +18,8 @@ from auditor.store.tables import Tables
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from auditor.flows.reading import Room
+
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
 
@@ -84,6 +86,72 @@ class Audit:
         settings = LabelSettings(label_set, frame, reader_kind, tuple(codebook), corpus)
         return import_file(self.tables, file, settings, self._progress)
 
+    def plan_labels(
+        self,
+        *behaviours: str,
+        n: int | None = None,
+        label_set: str = "sample",
+        of: str = "passages",
+        corpus: str | None = None,
+        target: float | None = None,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """Draw the sample readers will read: passages by score, or observed turns alike."""
+        from auditor.flows.plan import DEFAULT_LABELS, PlanSettings, plan_passages, plan_turns
+
+        size = DEFAULT_LABELS if n is None else n
+        settings = PlanSettings(label_set, behaviours, size, corpus, target, seed)
+        draw = plan_turns if of == "transcripts" else plan_passages
+        return draw(self.tables, settings)
+
+    def reading_room(self, label_set: str, behaviours: Sequence[str] = ()) -> "Room":
+        """What a reader of a planned label set needs: items, codebook, journal, evidence."""
+        from auditor.flows.reading import open_room
+
+        return open_room(self.tables, label_set, behaviours)
+
+    def gather_labels(self, label_set: str) -> dict[str, Any]:
+        """Turn what readers answered so far into labels."""
+        from auditor.flows.reading import gather
+
+        return gather(self.tables, label_set)
+
+    def judge_labels(
+        self,
+        label_set: str,
+        url: str,
+        model: str,
+        concurrency: int = 4,
+        budget: int | None = None,
+        timeout: float = 60.0,
+    ) -> dict[str, Any]:
+        """Have an OpenAI-compatible endpoint read a planned label set; answered items are kept."""
+        from auditor.flows.reading import judge_items
+        from auditor.labelling.judge import JudgeSettings
+
+        settings = JudgeSettings(url, model, concurrency, budget, timeout)
+        return judge_items(self.tables, label_set, settings, self._progress)
+
+    def agreement(self, label_set: str, first: str, second: str) -> dict[str, Any]:
+        """How far two readers agree, and how the first fares if the second is right."""
+        from auditor.flows.comparing import agreement
+        from auditor.records import plain
+
+        found, rates = agreement(self.tables, label_set, first, second)
+        return {"first": first, "second": second, **plain(found), "sensitivity": plain(rates)}
+
+    def disputes(self, label_set: str, first: str, second: str) -> tuple[Any, ...]:
+        """Items on which two readers differ, for an adjudicator who is not told who said what."""
+        from auditor.flows.comparing import disputes
+
+        return disputes(self.tables, label_set, first, second)
+
+    def export_labels(self, file: str, label_set: str | None = None) -> dict[str, Any]:
+        """Write a label set and its frame as files that `label` imports."""
+        from auditor.flows.exporting import export_labels
+
+        return export_labels(self.tables, Path(file), label_set)
+
     def measure(
         self, *behaviours: str, by: Sequence[str] = (), corpus: str | None = None
     ) -> list[Prevalence]:
@@ -91,6 +159,12 @@ class Audit:
         from auditor.flows.measure import measure
 
         return measure(self.tables, behaviours, by, corpus)
+
+    def measure_chart(self, rows: Sequence[Prevalence], path: str | Path) -> Path:
+        """Draw measured rows into a .html, .svg, .png or .pdf file; returns its path."""
+        from auditor.report.prevalence_chart import write_chart
+
+        return write_chart(rows, Path(path))
 
     def observe(
         self,
@@ -172,28 +246,87 @@ class Audit:
 
         return list_queries()
 
-    @staticmethod
     def detect(
-        items: Iterable[Mapping[str, Any]], encoder: str = DEFAULT_ENCODER
+        self,
+        *behaviours: str,
+        corpus: str | None = None,
+        budget: int | None = None,
+        encoder: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Learn from library and labels, score every passage, read the likeliest ones (stage 2)."""
+        from auditor.flows.detect import DetectSettings, detect_corpora
+
+        settings = DetectSettings(encoder, budget, corpus, behaviours)
+        return detect_corpora(self.tables, settings, self._progress)
+
+    def detect_texts(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        stage: int | None = None,
+        encoder: str | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Score texts that are in no corpus: {id?, text} → {id, behaviours, framing}."""
+        """Score texts with the audit's heads: {id?, text, genre?} → {id, behaviours, framing}."""
         from auditor.flows.read import detect_texts
 
-        return detect_texts(items, encoder)
+        return detect_texts(self.tables, items, encoder, stage, self._progress)
+
+    def cards(self, *behaviours: str) -> list[dict[str, Any]]:
+        """What is known of each detector and classifier: rows of `cards`."""
+        from auditor.flows.read import read_cards
+
+        return read_cards(self.tables, behaviours)
 
     @staticmethod
-    def behaviours(*ids: str) -> list[dict[str, Any]]:
-        """Entries of the behaviour library."""
-        from auditor.behaviours.spec import choose, read_library
-        from auditor.records import plain
+    def score_texts(
+        items: Iterable[Mapping[str, Any]],
+        stage: int | None = None,
+        encoder: str | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Score texts with the shipped library's heads, where there is no audit."""
+        from auditor.flows.read import detect_texts
 
-        return [plain(behaviour) for behaviour in choose(read_library(), ids)]
+        return detect_texts(None, items, encoder, stage, progress or Quiet())
 
     @staticmethod
-    def check_behaviour(file: str) -> dict[str, Any]:
-        """Read a behaviour's TOML; raises BadInput naming what is wrong with it."""
-        from auditor.behaviours.spec import read_behaviour
+    def behaviours(*ids: str, root: str | Path | None = None) -> list[dict[str, Any]]:
+        """Entries of the behaviour library, and of the audit in `root`; `origin` says which."""
+        from auditor.behaviours.spec import choose, own_behaviours, read_library
+        from auditor.paths import AuditPaths
         from auditor.records import plain
 
-        checked: dict[str, Any] = plain(read_behaviour(Path(file)))
-        return checked
+        own = own_behaviours(AuditPaths(Path(root))) if root is not None else {}
+        return [
+            {**plain(behaviour), "origin": "audit" if behaviour.id in own else "shipped"}
+            for behaviour in choose(read_library() | own, ids)
+        ]
+
+    @staticmethod
+    def check_behaviour(file: str, root: str | Path | None = None) -> dict[str, Any]:
+        """Problems of a behaviour's TOML, and what is thin in it, by line; warnings only if usable.
+
+        Texts may also portray behaviours of the library, or of the audit in `root`.
+        """
+        from auditor.behaviours.checking import check, warnings
+        from auditor.behaviours.spec import library_of, read_library
+        from auditor.paths import AuditPaths
+        from auditor.records import plain
+
+        checked = check(Path(file))
+        if checked.problems:
+            return {"file": file, "problems": plain(checked.problems), "warnings": []}
+        known = library_of(AuditPaths(Path(root))) if root is not None else read_library()
+        return {"file": file, "problems": [], "warnings": plain(warnings(checked, known))}
+
+    def add_behaviour(self, file: str) -> dict[str, Any]:
+        """Copy a behaviour's TOML into the audit, in place of its namesake; raises BadInput."""
+        from auditor.behaviours.spec import read_behaviour, read_library
+        from auditor.paths import AuditPaths, replacing
+
+        id = read_behaviour(Path(file)).id
+        path = AuditPaths(self.root).behaviours / f"{id}.toml"
+        replaces = "audit" if path.exists() else "shipped" if id in read_library() else None
+        content = Path(file).read_bytes()
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+        return {"id": id, "path": str(path), "replaces": replaces}

@@ -36,6 +36,16 @@ class AuditPaths:
         return self.root / "tables"
 
     @property
+    def behaviours(self) -> Path:
+        """The folder of behaviours added to this audit, a TOML each."""
+        return self.root / "behaviours"
+
+    @property
+    def journals(self) -> Path:
+        """What readers answered, one append-only file a label set and reader."""
+        return self.root / "journals"
+
+    @property
     def report(self) -> Path:
         """The folder the HTML page is written to."""
         return self.root / "report"

@@ -70,11 +70,23 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """A share with its count and its denominator."""
+
+    k: int
+    n: int
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Prevalence:
     """How often one behaviour, in one framing, appears in one corpus.
 
     `exposure` counts every copy of a passage, `unique` counts each near-duplicate group once;
-    both are estimated numbers of passages in the frame of `frame_size` passages.
+    both are estimated numbers of passages in the frame of `frame_size` passages. `share` is a facet
+    value's part of the behaviour's positives. `recall` (of planted texts) and `elusion` (passages
+    per million that no detector would have retrieved) stand beside the rate and are never part of
+    it. `reason` says why an estimate was refused.
     """
 
     behaviour: str
@@ -94,6 +106,10 @@ class Prevalence:
     reader_kind: str | None
     se_log: float | None = None
     label_set: str | None = None
+    share: Interval | None = None
+    recall: Counted | None = None
+    elusion: Interval | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,20 +99,33 @@ def test_squaring_spans_instead_of_documents_misses_what_clusters_do() -> None:
 
 def test_the_log_standard_error_of_eight_positives_drawn_one_in_two_is_a_quarter() -> None:
     # variance 8 * 0.5 / 0.25 = 16, count 8 / 0.5 = 16: 4 / 16
-    assert log_standard_error(np.full(8, 0.5)) == pytest.approx(0.25)
+    assert log_standard_error(np.full(8, 0.5), np.ones(8)) == pytest.approx(0.25)
 
 
 def test_a_positive_that_was_sure_to_be_read_adds_no_error() -> None:
     # variance 0.75 / 0.0625 = 12, count 4 + 2 = 6
-    assert log_standard_error(np.array([0.25, 1.0, 1.0])) == pytest.approx(math.sqrt(12) / 6)
+    error = log_standard_error(np.array([0.25, 1.0, 1.0]), np.ones(3))
+    assert error == pytest.approx(math.sqrt(12) / 6)
+
+
+def test_the_log_standard_error_counts_amounts_of_either_sign() -> None:
+    # (1 - pi) / pi^2 = 2: variance 2 * (7 * 0.25 + 2), count 2 * (2 - 1.5 + 2)
+    amounts = np.array([0.5] * 4 + [-0.5] * 3 + [1.0] * 2)
+    variance, count = 2 * (7 * 0.25 + 2), 2 * 2.5
+    error = log_standard_error(np.full(9, 0.5), amounts)
+    assert error == pytest.approx(math.sqrt(variance) / count)
+
+
+def test_more_foreseen_than_seen_has_no_log_standard_error() -> None:
+    assert log_standard_error(np.full(2, 0.5), np.array([1.0, -1.5])) is None
 
 
 def test_a_census_has_no_log_standard_error_to_speak_of() -> None:
-    assert log_standard_error(np.ones(5)) == 0.0
+    assert log_standard_error(np.ones(5), np.ones(5)) == 0.0
 
 
 def test_nothing_seen_has_no_log_standard_error() -> None:
-    assert log_standard_error(np.empty(0)) is None
+    assert log_standard_error(np.empty(0), np.empty(0)) is None
 
 
 def test_judges_who_agree_wholly_have_concordance_one() -> None:

@@ -1,6 +1,7 @@
 """Promises about rates: hand-checkable samples, the fixture's planted truth, splits and zeros."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,14 @@ from hypothesis import strategies as st
 
 from auditor import Audit
 from auditor.errors import UsageError
-from auditor.prevalence.estimators import Frame, Sample, estimate, exact, uncalibrated
+from auditor.prevalence.estimators import (
+    Frame,
+    Sample,
+    estimate,
+    exact,
+    residual_bound,
+    uncalibrated,
+)
 from auditor.prevalence.targets import Target, parse_target
 from auditor.records import Interval, Prevalence
 from tests.planted import FIXTURE, documents, frequencies, truth
@@ -209,10 +217,16 @@ def test_unique_is_never_more_than_exposure(overall: dict[str, Prevalence]) -> N
 
 @pytest.mark.parametrize("facet", ["stance", "mode", "actor", "beneficiary", "outcome"])
 def test_framings_sum_to_the_whole(built: Path, overall: dict[str, Prevalence], facet: str) -> None:
-    total = dict.fromkeys(LEARNED, 0.0)
+    """Rates that lean on scores lean on each value's own, so there the shares alone must sum."""
+    unaided = [name for name in LEARNED if overall[name].method == "fay_feuer"]
+    assert len(unaided) >= 10
+    total, share = dict.fromkeys(LEARNED, 0.0), dict.fromkeys(LEARNED, 0.0)
     for row in rows_of(built, *LEARNED, by=(facet,)):
         total[row.behaviour] += row.exposure.estimate or 0
-    assert total == pytest.approx({name: overall[name].exposure.estimate for name in LEARNED})
+        share[row.behaviour] += (row.share.estimate or 0) if row.share else 0
+    assert share == pytest.approx(dict.fromkeys(LEARNED, 1.0))
+    for name in unaided:
+        assert total[name] == pytest.approx(overall[name].exposure.estimate)
 
 
 def test_years_sources_and_genres_cut_the_frame_into_its_parts(built: Path) -> None:
@@ -265,3 +279,67 @@ def test_a_behaviour_never_seen_has_rate_zero_and_an_upper_limit(
     assert (zero.estimate, zero.low, row.positives) == (0, 0, 0)
     assert zero.high is not None and zero.high > 0
     assert row.se_log is None
+
+
+SHOWN = [True] * 40 + [False] * 260
+"""Enough positives and labels for scores to be used."""
+
+
+def foreseen(score: list[float], shown: list[bool] = SHOWN, mean: float = 40 / 300) -> Prevalence:
+    """The rate of spans drawn one in ten, with the score of each and the frame's mean score."""
+    plain = sample(shown, pi=[0.1] * len(shown))
+    return estimate(replace(plain, score=np.array(score)), Frame(3000, 1, mean), ANY)
+
+
+def test_a_score_that_knows_every_answer_gives_the_frame_s_mean_and_a_narrower_interval() -> None:
+    plain = estimate(sample(SHOWN, pi=[0.1] * 300), Frame(3000, 1), ANY)
+    row = foreseen([1.0 if s else 0.0 for s in SHOWN])
+    assert (plain.method, row.method) == ("fay_feuer", "ppi")
+    assert row.exposure.estimate == pytest.approx(400)
+    assert row.exposure.high is not None and plain.exposure.high is not None
+    assert row.exposure.high < plain.exposure.high
+    assert row.se_log is not None and plain.se_log is not None
+    assert row.se_log < 0.5 * plain.se_log
+
+
+def test_a_score_that_falls_in_the_sample_lifts_the_rate() -> None:
+    """The sample happened to score lower than its frame: the frame holds more than it shows."""
+    known = [1.0 if s else 0.0 for s in SHOWN]
+    lifted = foreseen(known, mean=1.1 * 40 / 300)
+    assert lifted.exposure.estimate is not None
+    assert 400 < lifted.exposure.estimate <= 440 * (1 + 1e-9)
+
+
+def test_a_score_that_says_nothing_changes_nothing() -> None:
+    plain = estimate(sample(SHOWN, pi=[0.1] * 300), Frame(3000, 1), ANY)
+    row = foreseen([0.2] * 300, mean=0.2)
+    assert (row.method, row.exposure) == (plain.method, plain.exposure)
+
+
+@pytest.mark.parametrize("shown", [[True] * 29 + [False] * 271, [True] * 40 + [False] * 159])
+def test_with_few_labels_or_positives_scores_are_left_out(shown: list[bool]) -> None:
+    assert foreseen([1.0 if s else 0.0 for s in shown], shown).method == "fay_feuer"
+
+
+def test_labels_and_positives_are_counted_the_same_with_scores() -> None:
+    row = foreseen([1.0 if s else 0.0 for s in SHOWN])
+    assert (row.labels, row.positives) == (300, 40)
+
+
+def test_where_nothing_was_scored_there_is_no_residual_bound() -> None:
+    assert residual_bound(sample([True, False]), Frame(2, 1), below=0.5) is None
+
+
+def test_no_positive_under_the_retrieval_score_still_allows_3_689_of_the_heaviest() -> None:
+    read = replace(sample([True] + [False] * 9, pi=[0.1] * 10), score=np.array([0.9] + [0.1] * 9))
+    bound = residual_bound(read, Frame(1000, 1), below=0.5)
+    assert bound is not None and bound.high is not None
+    assert (bound.estimate, bound.low) == (0.0, 0.0)
+    assert bound.high == pytest.approx(3.689 * 10 / 1000 * 1e6, rel=1e-3)
+
+
+def test_a_positive_no_detector_would_have_retrieved_counts_in_the_residual_alone() -> None:
+    read = replace(sample([True, True], pi=[0.1, 0.5]), score=np.array([0.9, 0.1]))
+    bound = residual_bound(read, Frame(1000, 1), below=0.5)
+    assert bound is not None
+    assert bound.estimate == pytest.approx(2 / 1000 * 1e6)

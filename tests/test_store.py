@@ -38,9 +38,14 @@ def part(audit: Audit, table: str) -> Path:
 
 
 def plain_types(schema: pa.Schema) -> list[tuple[str, str]]:
-    """Names and types; DuckDB knows bytes of any length only."""
-    fixed = pa.types.is_fixed_size_binary
-    return [(f.name, str(pa.binary() if fixed(f.type) else f.type)) for f in schema]
+    """Names and types; DuckDB knows bytes of any length only, and names a list's items itself."""
+    return [(field.name, str(plain_type(field.type))) for field in schema]
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_type)
+    return pa.binary() if pa.types.is_fixed_size_binary(kind) else kind
 
 
 def test_a_part_is_invisible_until_its_run_is_recorded(small: Audit) -> None:

@@ -1,16 +1,18 @@
 """Behaviours as data: one TOML each, read into a frozen `Behaviour`.
 
 Nothing in Python names a behaviour; a user's file is read by the same function as a shipped one.
+What a file must hold is `auditor.behaviours.checking`.
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditor.errors import BadInput, UsageError
+from auditor.behaviours.checking import check
+from auditor.errors import UsageError
+from auditor.paths import AuditPaths
 from auditor.plan import digest
 from auditor.records import BehaviourKind
 from auditor.schema import FACETS
@@ -20,15 +22,22 @@ LIBRARY = Path(__file__).parent / "library"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text that portrays the behaviour, with its framing, or one that only looks like it."""
+    """A text that portrays the behaviour, with its framing, or one that only looks like it.
+
+    also: other behaviours that the text portrays, each {id, facets}.
+    """
 
     text: str
     framing: Mapping[str, str]
+    also: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """One entry of the library; `rule` is set where it is counted exactly, without labels."""
+    """One entry of the library; `rule` is set where it is counted exactly, without labels.
+
+    spike_ins: texts that portray it and that no detector learns from.
+    """
 
     id: str
     title: str
@@ -40,6 +49,7 @@ class Behaviour:
     rule: str | None
     examples: tuple[Example, ...]
     near_misses: tuple[Example, ...]
+    spike_ins: tuple[Example, ...]
     digest: str
 
     @property
@@ -62,17 +72,23 @@ def read_library(extra: Iterable[Path] = ()) -> dict[str, Behaviour]:
     return {behaviour.id: behaviour for behaviour in behaviours}
 
 
+def own_behaviours(paths: AuditPaths) -> dict[str, Behaviour]:
+    """Read the behaviours that were added to an audit, by id; none where there is no audit."""
+    behaviours = [read_behaviour(path) for path in sorted(paths.behaviours.glob("*.toml"))]
+    return {behaviour.id: behaviour for behaviour in behaviours}
+
+
+def library_of(paths: AuditPaths) -> dict[str, Behaviour]:
+    """Read the library of an audit: the shipped behaviours and its own, which replace namesakes."""
+    return read_library() | own_behaviours(paths)
+
+
 def read_behaviour(path: Path) -> Behaviour:
-    """Read one behaviour; raises BadInput naming the file, the field and what it needs."""
-    try:
-        content = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: {error}", "a behaviour is a TOML file") from error
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}", "auditor behaviours list") from error
-    problems = list(_problems(content))
-    if problems:
-        raise BadInput(f"{path}: {problems[0]}", "auditor behaviours show deception is a model")
+    """Read one behaviour; raises BadInput naming the file, the line and what it needs."""
+    checked = check(path)
+    if checked.problems:
+        raise checked.refusal("auditor behaviours show deception is a model")
+    content = checked.content
     return Behaviour(
         id=content["id"],
         title=content["title"],
@@ -84,6 +100,7 @@ def read_behaviour(path: Path) -> Behaviour:
         rule=content.get("rule", {}).get("pattern"),
         examples=tuple(map(_example, content.get("examples", ()))),
         near_misses=tuple(map(_example, content.get("near_misses", ()))),
+        spike_ins=tuple(map(_example, content.get("spike_ins", ()))),
         digest=digest(str(content)),
     )
 
@@ -96,52 +113,6 @@ def choose(library: Mapping[str, Behaviour], ids: Sequence[str]) -> list[Behavio
     return [library[name] for name in ids] if ids else list(library.values())
 
 
-def _problems(content: Mapping[str, Any]) -> Iterable[str]:
-    for field in ("id", "title", "kind", "definition", "opportunity"):
-        if not isinstance(content.get(field), str) or not content[field]:
-            yield f"field {field!r} is missing or not a text"
-    kinds = [kind.value for kind in BehaviourKind]
-    if content.get("kind") not in kinds:
-        yield f"kind is {content.get('kind')!r}, expected one of {', '.join(kinds)}"
-    if content.get("kind") == BehaviourKind.BEHAVIOUR:
-        if not content.get("cues"):
-            yield "a behaviour needs cues"
-        if not content.get("examples") or not content.get("near_misses"):
-            yield "a behaviour needs [[examples]] and [[near_misses]]"
-    elif "rule" not in content:
-        yield "a placebo or positive control needs [rule] with a pattern"
-    yield from _list_problems(content)
-    rule = content.get("rule", {"pattern": ""})
-    if not isinstance(rule, dict) or not isinstance(rule.get("pattern"), str):
-        yield "rule needs a text 'pattern': [rule] pattern = '…'"
-        return
-    try:
-        re.compile(rule["pattern"])
-    except re.error as error:
-        yield f"rule.pattern: {error}"
-
-
-def _list_problems(content: Mapping[str, Any]) -> Iterable[str]:
-    cues = content.get("cues", [])
-    if not isinstance(cues, list) or not all(isinstance(cue, str) for cue in cues):
-        yield "cues is not a list of texts"
-    for field, one in (("examples", "example"), ("near_misses", "near miss")):
-        items = content.get(field, [])
-        if not isinstance(items, list):
-            yield f"{field} is {type(items).__name__}, expected [[{field}]] tables"
-            return
-        for number, item in enumerate(items, 1):
-            yield from (f"{one} {number}: {problem}" for problem in _example_problems(item))
-
-
-def _example_problems(example: object) -> Iterable[str]:
-    if not isinstance(example, dict) or not isinstance(example.get("text"), str):
-        yield "no text"
-        return
-    for facet, values in FACETS.items():
-        if facet in example and example[facet] not in values:
-            yield f"{facet} is {example[facet]!r}, expected one of {', '.join(values)}"
-
-
 def _example(content: Mapping[str, Any]) -> Example:
-    return Example(content["text"], {f: content[f] for f in FACETS if f in content})
+    framing = {facet: content[facet] for facet in FACETS if facet in content}
+    return Example(content["text"], framing, tuple(content.get("also", ())))

@@ -22,6 +22,9 @@ def command(
     id_field: Annotated[str | None, typer.Option("--id", help="Field that holds the id.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores.")] = None,
     store_text: Annotated[bool, typer.Option(help="Keep the words of the passages.")] = True,
+    encoder: Annotated[
+        str, typer.Option(help="A sentence-transformers name or path on this machine.")
+    ] = "all-MiniLM-L6-v2",
     json: Json = False,
 ) -> None:
     """Read, cut, sketch, embed and score a corpus; what is done is skipped."""
@@ -30,7 +33,13 @@ def command(
 
     audit = Audit.create(context.obj.folder, console.Bars())
     summary = audit.index(
-        *sources, corpus=corpus, text=text, id=id_field, workers=workers, store_text=store_text
+        *sources,
+        corpus=corpus,
+        text=text,
+        id=id_field,
+        workers=workers,
+        store_text=store_text,
+        encoder=encoder,
     )
     if json:
         console.write_json(summary)

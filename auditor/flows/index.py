@@ -89,6 +89,7 @@ def index_sources(
             piece_table(encoder)
         _warn_of_dropped_files(tables, sources, settings.corpus, progress)
         summary = _index(tables, shards, settings, progress)
+        summary["encoder"] = settings.encoder
         rate = summary.pop("bytes_built") / MEGABYTE / started.seconds
         summary["mb_per_second"] = round(rate, 3) if rate else None
         started.finish(

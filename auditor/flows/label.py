@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from auditor.behaviours.spec import choose, read_library
-from auditor.errors import BadInput
+from auditor.behaviours.spec import choose, library_of
+from auditor.errors import BadInput, UsageError
 from auditor.flows.recording import Started, need_index
 from auditor.index.tokens import tokenise
 from auditor.ingest.records import Record, read_clean_records
@@ -29,7 +29,7 @@ from auditor.plan import Source, digest
 from auditor.progress import Progress
 from auditor.records import Reject
 from auditor.store.catalogue import Catalogue
-from auditor.store.tables import Tables, rejects_table, rows_table
+from auditor.store.tables import Tables, rejects_table, rows_table, with_schema
 
 FRAME_NAMES = ("frame.parquet", "frame.csv", "frame.jsonl")
 """The file beside the labels that lists every span they were drawn from."""
@@ -54,7 +54,7 @@ def import_file(
     need_index(tables)
     source = _one_file(path)
     frame_source = _frame_source(path, settings.frame)
-    library = read_library()
+    library = library_of(tables.paths)
     choose(library, settings.codebook)
     records = list(read_clean_records(source, "label"))
     frame_records = list(read_clean_records(frame_source, "label")) if frame_source else []
@@ -68,6 +68,11 @@ def import_file(
         if not codebook:
             progress.warn("no behaviour is named: say what the readers looked for with --codebook")
         label_set = settings.label_set or _set_name(path)
+        if tables.current("plan", label_set):
+            raise UsageError(
+                f"label set {label_set!r} was drawn here",
+                "labels from elsewhere need a set of their own: --set NAME",
+            )
         label_source = LabelSource(
             label_set, source.name, settings.reader_kind, "import", codebook, started.at
         )
@@ -114,7 +119,7 @@ def _write(
         "frame": named[1].name if named[1] else None,
         "frame_size": frames.num_rows,
         "codebook": sorted(positives),
-        "positives": sum(row["present"] for row in imported.labels),
+        "positives": sum(bool(row["present"]) for row in imported.labels),
         "reader_kinds": sorted({row["reader_kind"] for row in imported.labels}),
         "rejects": len(rejects),
     }
@@ -246,7 +251,7 @@ def _frame_rows(
             "pi": pa.array(list(spans.values()), pa.float64()),
         }
     )
-    return Catalogue(tables).join(
+    rows = Catalogue(tables).join(
         f"SELECT '{label_set.replace(chr(39), chr(39) * 2)}' AS label_set, s.document_id, s.start, "
         's."end", s.n_words, s.pi, '
         "arg_max(coalesce(u.multiplicity, 1)::UINTEGER, "
@@ -256,6 +261,7 @@ def _frame_rows(
         'GROUP BY ALL ORDER BY s.document_id, s.start, s."end"',
         spans=table,
     )
+    return with_schema("frames", rows)
 
 
 def _span_words(spans: Iterable[Span], documents: dict[str, KnownDocument]) -> list[int]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from auditor.behaviours.spec import choose, read_library
+from auditor.behaviours.spec import choose, library_of
 from auditor.errors import UsageError
 from auditor.flows.measurer import FIELDS, Measurer
 from auditor.flows.recording import Started
 from auditor.plan import digest
-from auditor.records import Prevalence
+from auditor.records import Interval, Prevalence
 from auditor.schema import FACETS, OPTIONAL_FACETS
 from auditor.store.tables import Tables, rows_table
 
@@ -24,7 +24,7 @@ def measure(
     """
     started = Started("measure", ("numpy", "scipy"))
     _check_splits(by)
-    asked = {behaviour.id for behaviour in choose(read_library(), ids)}
+    asked = {behaviour.id for behaviour in choose(library_of(tables.paths), ids)}
     measurer = Measurer(tables)
     corpora = _corpora(measurer, corpus)
     splits: tuple[str | None, ...] = tuple(by) or DEFAULT_SPLITS
@@ -70,12 +70,25 @@ def flat(row: Prevalence) -> dict[str, Any]:
         "unique_passages": row.unique.estimate,
         "unique_low": row.unique.low,
         "unique_high": row.unique.high,
+        **_beside(row),
+    }
+
+
+def _beside(row: Prevalence) -> dict[str, Any]:
+    share = row.share or Interval(None, None, None)
+    return {
+        "share": share.estimate,
+        "share_low": share.low,
+        "share_high": share.high,
+        "recall_k": row.recall.k if row.recall else None,
+        "recall_n": row.recall.n if row.recall else None,
+        "elusion_high": row.elusion.high if row.elusion else None,
     }
 
 
 _PLAIN = (
     "behaviour", "target", "corpus", "facet", "value", "frame_size", "labels", "positives",
-    "method", "calibrated", "reader_kind", "se_log", "label_set",
+    "method", "calibrated", "reader_kind", "se_log", "label_set", "reason",
 )  # fmt: skip
 
 

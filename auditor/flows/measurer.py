@@ -14,13 +14,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from auditor.behaviours.spec import Behaviour, read_library
+from auditor.behaviours.spec import Behaviour, library_of
 from auditor.errors import StageMissing
 from auditor.flows.recording import need_index
-from auditor.prevalence.estimators import Frame, Sample, estimate, exact, uncalibrated
+from auditor.flows.span_scores import SpanScores
+from auditor.prevalence.estimators import (
+    Frame,
+    Sample,
+    estimate,
+    exact,
+    refused,
+    residual_bound,
+    uncalibrated,
+)
+from auditor.prevalence.shares import framing_shares
 from auditor.prevalence.targets import Target
-from auditor.records import Prevalence
+from auditor.records import Counted, Prevalence
 from auditor.schema import FACETS, OPTIONAL_FACETS
+from auditor.statistics.intervals import clopper_pearson
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables
 
@@ -32,20 +43,51 @@ FIELDS = {
 }
 """Metadata a rate can be split by, as SQL over `documents d`."""
 
+Floats = npt.NDArray[np.float64]
+
 UNCODED = "uncoded"
 """Positives whose facet no reader coded, shown as a value of their own."""
 
 
+MOST_MISSING = 0.1
+"""Share of drawn spans without a usable answer above which a rate is refused."""
+
+SURE_JUDGE = (20, 0.95)
+"""A judge that finds a behaviour in this share of at least so many spans always says yes."""
+
+
 @dataclass(frozen=True)
 class LabelledSet:
-    """One label set in one corpus: a sample a behaviour, and the frame it was drawn from."""
+    """One label set in one corpus: a sample a behaviour, and the frame it was drawn from.
+
+    weight: (spans,) 1, or 1/pi where no frame was given; fields: metadata field to its value at
+    every span of the frame; scores: behaviour to its score there.
+    """
 
     name: str
     corpus: str
     samples: dict[str, Sample]
-    frame: Frame
-    fields: pa.Table
-    field_frames: dict[str, dict[str, Frame]]
+    refusals: dict[str, str]
+    weight: Floats
+    words: Floats
+    fields: dict[str, npt.NDArray[np.object_]]
+    scores: dict[str, Floats]
+    labelled: dict[str, pa.Table]
+
+    def frame(self, behaviour: str, field: str | None = None, value: str | None = None) -> Frame:
+        """The frame's size, or that of its part with one value of a field, and its mean score."""
+        inside = np.ones(len(self.weight), bool) if field is None else self.fields[field] == value
+        weight = self.weight[inside]
+        score = self.scores.get(behaviour)
+        return Frame(
+            max(1, round(float(weight.sum()))),
+            round(float((weight * self.words[inside]).sum())),
+            None if score is None else float(score[inside].mean()),
+        )
+
+    def values(self, field: str) -> list[str]:
+        """The values a field has in the frame."""
+        return sorted(set(self.fields[field].tolist()))
 
 
 class Measurer:
@@ -56,7 +98,7 @@ class Measurer:
         need_index(tables)
         self._tables = tables
         self.catalogue = Catalogue(tables)
-        self.library = read_library()
+        self.library = library_of(tables.paths)
         self.corpora = [run["corpus"] for run in tables.current("index")]
         self.sets = list(self._labelled_sets())
 
@@ -70,7 +112,7 @@ class Measurer:
                     s for s in self.sets if s.corpus == corpus and behaviour.id in s.samples
                 ]
                 for one in labelled:
-                    yield from _labelled_rows(one, behaviour.id, by)
+                    yield from self._labelled_rows(one, behaviour.id, by)
                 if behaviour.rule:
                     yield from self._counted_rows(behaviour, corpus, by)
                 elif not labelled and (by is None or by in FIELDS):
@@ -89,9 +131,11 @@ class Measurer:
             return None
         largest = max(sets, key=lambda s: len(s.samples[behaviour.id].present))
         sample = largest.samples[behaviour.id]
+        if behaviour.id in largest.refusals:
+            return None
         if any(None in sample.facets[facet][sample.present] for facet in target.framing):
             return None
-        return estimate(largest.samples[behaviour.id], largest.frame, target)
+        return estimate(sample, largest.frame(behaviour.id), target)
 
     def _labelled_sets(self) -> Iterator[LabelledSet]:
         fields = ", ".join(f"{sql} AS {name}" for name, sql in FIELDS.items())
@@ -103,16 +147,55 @@ class Measurer:
                 for r in labels.select(["label_set", "corpus"]).to_pylist()
             }
         )
+        spans = SpanScores(self._tables, frames)
         for name, corpus in pairs:
-            inside = _where(labels, label_set=name, corpus=corpus)
-            frame = _where(frames, label_set=name, corpus=corpus)
-            samples = {
-                behaviour: _sample(behaviour, corpus, name, _where(inside, behaviour=behaviour))
-                for behaviour in sorted(set(inside["behaviour"].to_pylist()))
-            }
             self._check_labels_are_newer(name, corpus)
-            given = json.loads(self._run("label", name)["summary"])["frame"] is not None
-            yield LabelledSet(name, corpus, samples, *_frame_sizes(frame, inside, given))
+            inside = _where(labels, label_set=name, corpus=corpus)
+            rows = np.flatnonzero(_mask(frames, label_set=name, corpus=corpus).to_numpy(False))
+            yield self._labelled_set(name, corpus, inside, frames.take(pa.array(rows)), rows, spans)
+
+    def _labelled_set(
+        self, name: str, corpus: str, labels: pa.Table, frame: pa.Table,
+        rows: npt.NDArray[np.int64], spans: SpanScores,
+    ) -> LabelledSet:  # fmt: skip
+        """Lay out one label set: its answered spans by behaviour, and its frame."""
+        given = self._has_frame(name)
+        samples, refusals, kept = {}, {}, {}
+        scores = spans.of(rows) if given else {}
+        for behaviour in sorted(set(labels["behaviour"].to_pylist())):
+            drawn = _where(labels, behaviour=behaviour)
+            answered = drawn.filter(pc.is_valid(drawn["present"]))
+            missing = drawn.num_rows - answered.num_rows
+            if missing > MOST_MISSING * drawn.num_rows:
+                refusals[behaviour] = (
+                    f"{missing} of {drawn.num_rows} spans read have no usable answer"
+                )
+            score = None
+            if behaviour in scores:
+                score = spans.of_labels(behaviour, answered)
+            sample = _sample(behaviour, corpus, name, answered, score)
+            share = answered.num_rows / max(drawn.num_rows, 1)
+            samples[behaviour] = replace(sample, pi=sample.pi * share)
+            kept[behaviour] = answered
+            if reason := _refusal(sample, set(drawn["method"].to_pylist())):
+                refusals[behaviour] = reason
+        return LabelledSet(
+            name,
+            corpus,
+            samples,
+            refusals,
+            np.ones(frame.num_rows) if given else 1.0 / frame["pi"].to_numpy(),
+            frame["n_words"].to_numpy().astype(float),
+            {field: np.array(frame[field].to_pylist(), object) for field in FIELDS},
+            scores,
+            kept,
+        )
+
+    def _has_frame(self, label_set: str) -> bool:
+        """Whether the whole frame of a set is known: planned here, or imported with it."""
+        if self._tables.current("plan", label_set):
+            return True
+        return json.loads(self._run("label", label_set)["summary"])["frame"] is not None
 
     def _run(self, stage: str, group: str) -> dict[str, Any]:
         return self._tables.current(stage, group)[0]
@@ -147,23 +230,65 @@ class Measurer:
         sql = _COUNTS.format(split=split)
         return self.catalogue.rows(sql, {"behaviour": behaviour, "corpus": corpus})
 
+    def _labelled_rows(
+        self, one: LabelledSet, behaviour: str, by: str | None
+    ) -> Iterator[Prevalence]:
+        sample, whole = one.samples[behaviour], one.frame(behaviour)
+        if behaviour in one.refusals:
+            if by is None:
+                yield refused(behaviour, one.corpus, sample, whole, one.refusals[behaviour])
+        elif by is None:
+            row = estimate(sample, whole, Target(behaviour))
+            below = self._threshold(one.corpus, behaviour)
+            yield replace(
+                row,
+                recall=self._recall(one.corpus, behaviour),
+                elusion=None if below is None else residual_bound(sample, whole, below),
+            )
+        elif by in FIELDS:
+            column = np.array(one.labelled[behaviour][by].to_pylist(), object)
+            for value in one.values(by):
+                frame = one.frame(behaviour, by, value)
+                yield estimate(sample, frame, Target(behaviour), column == value, by, value)
+        else:
+            yield from _framing_rows(sample, whole, by)
 
-def _labelled_rows(one: LabelledSet, behaviour: str, by: str | None) -> Iterator[Prevalence]:
-    sample = one.samples[behaviour]
-    if by is None:
-        yield estimate(sample, one.frame, Target(behaviour))
-    elif by in FIELDS:
-        column = np.array(_where(one.fields, behaviour=behaviour)[by].to_pylist(), object)
-        for value, frame in one.field_frames[by].items():
-            yield estimate(sample, frame, Target(behaviour), column == value, by, value)
-    else:
-        coded = sample.facets[by][sample.present].tolist()
-        for value in FACETS.get(by, ()) or sorted(set(coded) - {None}):
-            yield estimate(sample, one.frame, Target(behaviour, {by: (value,)}), None, by, value)
-        if None in coded:
-            blank = np.array([value is None for value in sample.facets[by]])
-            uncoded = blank & sample.present
-            yield estimate(_only(sample, uncoded), one.frame, Target(behaviour), None, by, UNCODED)
+    def _threshold(self, corpus: str, behaviour: str) -> float | None:
+        """The score from which a passage counts as retrieved; None where nothing was scored."""
+        runs = self._tables.current("score", corpus)
+        thresholds = json.loads(runs[0]["summary"])["thresholds"] if runs else {}
+        found: float | None = thresholds.get(behaviour)
+        return found
+
+    def _recall(self, corpus: str, behaviour: str) -> Counted | None:
+        rows = self.catalogue.rows(_RECALL, {"corpus": corpus, "behaviour": behaviour})
+        return clopper_pearson(rows[0]["k"], rows[0]["n"]) if rows else None
+
+
+def _framing_rows(sample: Sample, whole: Frame, by: str) -> Iterator[Prevalence]:
+    """One row for each value of a facet, with its share of the positives."""
+    coded = sample.facets[by][sample.present].tolist()
+    values = FACETS.get(by, ()) or sorted(set(coded) - {None})
+    shares = framing_shares(sample, by, values)
+    for value in values:
+        target = Target(sample.behaviour, {by: (value,)})
+        row = estimate(sample, whole, target, None, by, value)
+        yield replace(row, share=shares.get(value))
+    if None in coded:
+        blank = np.array([value is None for value in sample.facets[by]])
+        uncoded = _only(sample, blank & sample.present)
+        yield estimate(uncoded, whole, Target(sample.behaviour), None, by, UNCODED)
+
+
+def _refusal(sample: Sample, methods: set[str]) -> str | None:
+    """Why these labels cannot give a rate; None where they can."""
+    read, shown = len(sample.present), int(sample.present.sum())
+    if read > 1 and shown == read:
+        return f"all {read} spans read portray it: labels without negatives say nothing of a rate"
+    fewest, share = SURE_JUDGE
+    if "judge" in methods and read >= fewest and shown >= share * read:
+        return f"the judge said yes to {shown} of {read} spans"
+    return None
 
 
 def _only(sample: Sample, present: npt.NDArray[np.bool_]) -> Sample:
@@ -171,7 +296,9 @@ def _only(sample: Sample, present: npt.NDArray[np.bool_]) -> Sample:
     return replace(sample, present=present)
 
 
-def _sample(behaviour: str, corpus: str, label_set: str, rows: pa.Table) -> Sample:
+def _sample(
+    behaviour: str, corpus: str, label_set: str, rows: pa.Table, score: Floats | None
+) -> Sample:
     kinds = sorted(set(rows["reader_kind"].to_pylist()))
     return Sample(
         behaviour=behaviour,
@@ -183,49 +310,36 @@ def _sample(behaviour: str, corpus: str, label_set: str, rows: pa.Table) -> Samp
         multiplicity=rows["multiplicity"].to_numpy().astype(float),
         present=rows["present"].to_numpy(zero_copy_only=False).astype(bool),
         facets={f: np.array(rows[f].to_pylist(), object) for f in (*FACETS, *OPTIONAL_FACETS)},
+        score=score,
     )
 
 
-def _frame_sizes(
-    frame: pa.Table, labels: pa.Table, given: bool
-) -> tuple[Frame, pa.Table, dict[str, dict[str, Frame]]]:
-    """The frame's size overall and a field's value.
-
-    Where no frame was given, it is what the labelled spans stand for: the sum of 1/pi.
-    """
-    weight = np.ones(frame.num_rows) if given else 1.0 / frame["pi"].to_numpy()
-    words = weight * frame["n_words"].to_numpy()
-    parts: dict[str, dict[str, Frame]] = {}
-    for field in FIELDS:
-        values = np.array(frame[field].to_pylist(), object)
-        parts[field] = {
-            str(value): _size(weight[values == value], words[values == value])
-            for value in sorted(set(values.tolist()))
-        }
-    return _size(weight, words), labels, parts
-
-
-def _size(weight: Any, words: Any) -> Frame:  # noqa: ANN401
-    return Frame(max(1, round(float(weight.sum()))), round(float(words.sum())))
-
-
 def _where(table: pa.Table, **equal: str) -> pa.Table:
+    return table.filter(_mask(table, **equal))
+
+
+def _mask(table: pa.Table, **equal: str) -> pa.ChunkedArray:
     mask = None
     for column, value in equal.items():
         one = pc.equal(table[column], value)
         mask = one if mask is None else pc.and_(mask, one)
-    return table.filter(mask)
+    return mask
 
 
 _FRAMES = (
-    "SELECT f.label_set, d.corpus, f.n_words, f.pi, "
-    "{fields} FROM frames f JOIN documents d USING (document_id)"
+    'SELECT f.label_set, f.document_id, f.start, f."end", d.corpus, f.n_words, f.pi, '
+    "{fields} FROM frames f JOIN documents d USING (document_id) "
+    'ORDER BY f.label_set, f.document_id, f.start, f."end"'
 )
 _LABELS = (
-    "SELECT l.*, f.multiplicity, d.corpus, {fields} FROM labels l "
+    "SELECT l.*, f.multiplicity, d.corpus, {fields} FROM labels_resolved l "
     'JOIN frames f USING (label_set, document_id, start, "end") '
-    "JOIN documents d USING (document_id) WHERE l.pi IS NOT NULL AND l.present IS NOT NULL "
+    "JOIN documents d USING (document_id) WHERE l.pi IS NOT NULL "
     'ORDER BY l.behaviour, l.document_id, l.start, l."end"'
+)
+_RECALL = (
+    "SELECT positives AS k, labels AS n FROM cards WHERE metric = 'spike_in_recall' "
+    "AND corpus = $corpus AND name = $behaviour AND labels > 0"
 )
 _COUNTS = (
     "SELECT {split} AS value, count(*) AS spans, sum(p.n_words) AS words, "

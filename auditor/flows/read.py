@@ -2,31 +2,51 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from auditor.behaviours.spec import choose, read_library
+from auditor.behaviours.features import cue_counts
+from auditor.behaviours.spec import choose, library_of
 from auditor.errors import UsageError
+from auditor.flows.learning import (
+    CHUNK,
+    Learned,
+    features_of,
+    has_learned,
+    indexed_with,
+    learn,
+    learn_library,
+    read_with,
+)
 from auditor.flows.recording import need_text
-from auditor.flows.score import fit_detectors
-from auditor.index.encoder import find_encoder, piece_table
-from auditor.index.vectors import WordVectors
+from auditor.index.encoder import DEFAULT_ENCODER, Encoder, find_encoder
 from auditor.prevalence.targets import parse_target
+from auditor.progress import Progress, Quiet
 from auditor.records import State
 from auditor.schema import FACETS
 from auditor.store.catalogue import Catalogue, select
 from auditor.store.queries import bind, read_queries, read_query
 from auditor.store.tables import Tables
 
-STAGES = ("index", "duplicates", "score", "label", "measure", "observe", "trace", "predict", "test")
+STAGES = (
+    "index", "duplicates", "cues", "learn", "score", "detect", "plan", "label", "measure",
+    "observe", "trace", "predict", "test",
+)  # fmt: skip
 
 DEPENDS = {
     "duplicates": ("index",),
-    "score": ("index",),
+    "cues": ("index",),
+    "learn": ("label",),
+    "score": ("index", "cues", "learn"),
+    "detect": ("index", "learn"),
+    "plan": ("index",),
     "label": ("index",),
     "measure": ("index", "label", "score"),
     "trace": ("index", "observe"),
@@ -35,7 +55,7 @@ DEPENDS = {
 }
 """The stages whose newer runs make a stage stale."""
 
-OF_ONE_CORPUS = ("duplicates", "score")
+OF_ONE_CORPUS = ("index", "duplicates", "cues", "score", "detect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +74,7 @@ class PassageFilter:
 def read_passages(tables: Tables, wanted: PassageFilter) -> list[dict[str, Any]]:
     """Passages with their source, score, likeliest framing and any labels of their span."""
     need_text(tables)
-    library = read_library()
+    library = library_of(tables.paths)
     if wanted.behaviour:
         choose(library, [wanted.behaviour])
     for facet, value in (wanted.framing or {}).items():
@@ -62,29 +82,93 @@ def read_passages(tables: Tables, wanted: PassageFilter) -> list[dict[str, Any]]
     sql, parameters = _passages_sql(wanted)
     rows = Catalogue(tables).rows(sql, parameters)
     pattern = library[wanted.behaviour].pattern if wanted.behaviour else None
-    return [{**row, "evidence": _evidence(row["text"], pattern)} for row in rows]
+    return [
+        {
+            **row,
+            "framing": dict(row["framing"]) if row["framing"] else None,
+            "evidence": _evidence(row["text"], pattern),
+        }
+        for row in rows
+    ]
 
 
-def detect_texts(items: Iterable[Mapping[str, Any]], encoder: str) -> Iterator[dict[str, Any]]:
-    """Score texts with the library's heads: {id, behaviours, framing} for each {id?, text}."""
-    library = read_library()
-    words = WordVectors(piece_table(find_encoder(encoder)))
-    heads, framing = fit_detectors(library, words)
-    for number, item in enumerate(items, 1):
-        text = item["text"]
-        vectors = words.of_texts([text])
-        scores = heads.scores(vectors, pa.array([text]))[0]
-        facets = {
-            facet: {value: round(float(p[0]), 4) for value, p in values.items()}
-            for facet, values in framing.probabilities(vectors).items()
+def detect_texts(
+    tables: Tables | None,
+    items: Iterable[Mapping[str, Any]],
+    encoder_name: str | None,
+    stage: int | None,
+    progress: Progress,
+) -> Iterator[dict[str, Any]]:
+    """Score texts: {id, stage, behaviours, framing} for each {id?, text, genre?}.
+
+    With the heads of an audit, else with the library's own; stage None takes the best there is.
+    """
+    learned, encoder = _heads_for(tables, encoder_name, stage, progress)
+    for batch in _batched(items):
+        texts = [item["text"] for item in batch]
+        features = features_of(texts, learned.stage, learned.learned, encoder, Quiet())
+        found = learned.heads.probabilities(features)
+        exact = [behaviour for behaviour in learned.library.values() if behaviour.rule]
+        counted = cue_counts(pa.array(texts, pa.string()), exact) > 0
+        for row, item in enumerate(batch):
+            rules = {b.id: float(counted[row, i]) for i, b in enumerate(exact)}
+            scores = {n: float(p) for n, p in zip(learned.heads.names, found[row], strict=True)}
+            yield {
+                "id": item.get("id", item["number"]),
+                "stage": learned.stage,
+                "behaviours": {name: round(p, 6) for name, p in {**scores, **rules}.items()},
+                "framing": _framings(learned, features[row], item.get("genre")),
+            }
+
+
+def _heads_for(
+    tables: Tables | None, named: str | None, stage: int | None, progress: Progress
+) -> tuple[Learned, Encoder]:
+    """The heads to score with, and the encoder they were fitted with."""
+    if stage not in (None, 1, 2):
+        raise UsageError(f"no stage {stage}", "1 (static vectors) or 2 (transformer)")
+    if tables is None or not tables.current("learn"):
+        encoder = find_encoder(named or DEFAULT_ENCODER)
+        return learn_library(stage or 1, encoder, progress), encoder
+    best = stage or (2 if has_learned(tables, 2) else 1)
+    usual = read_with(tables) if best == 2 else indexed_with(tables)
+    encoder = find_encoder((named if best == 2 else None) or usual)
+    return learn(tables, best, encoder, progress), encoder
+
+
+def _framings(
+    learned: Learned, features: npt.NDArray[np.float32], genre: str | None
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Behaviour to facet to value to probability, as if the text portrayed the behaviour."""
+    names = learned.heads.names
+    rows = np.repeat(features[None, :], len(names), axis=0)
+    inputs = learned.framing.inputs(rows, names, [genre] * len(names))
+    found = learned.framing.probabilities(inputs)
+    return {
+        name: {
+            facet: {
+                value: round(float(p), 4)
+                for value, p in zip(FACETS[facet], found[facet][row], strict=True)
+            }
+            for facet in FACETS
         }
-        learned = [b.id for b in heads.behaviours if not b.rule]
-        found = {b.id: round(float(s), 4) for b, s in zip(heads.behaviours, scores, strict=True)}
-        yield {
-            "id": item.get("id", number),
-            "behaviours": found,
-            "framing": {name: facets for name in learned if found[name] >= 0.5},
-        }
+        for row, name in enumerate(names)
+    }
+
+
+def _batched(items: Iterable[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    numbered = ({**item, "number": number} for number, item in enumerate(items, 1))
+    while batch := list(islice(numbered, CHUNK)):
+        yield batch
+
+
+def read_cards(tables: Tables, behaviours: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of `cards`, of some behaviours or of everything that was learned."""
+    choose(library_of(tables.paths), behaviours)
+    rows = Catalogue(tables).rows(
+        'SELECT * FROM cards ORDER BY stage, facet NULLS FIRST, name NULLS FIRST, metric, "at"'
+    )
+    return [row for row in rows if not behaviours or row["name"] in behaviours]
 
 
 def run_sql(tables: Tables, asked: str, parameters: Mapping[str, str]) -> pa.Table:
@@ -134,11 +218,11 @@ def summaries(tables: Tables, stage: str) -> list[dict[str, Any]]:
 
 
 def _state(tables: Tables, run: Mapping[str, Any]) -> State:
-    group = run["corpus"] if run["stage"] in OF_ONE_CORPUS else None
+    own = run["corpus"] if run["stage"] in OF_ONE_CORPUS else None
     needs = [
         needed["started_at"]
         for stage in DEPENDS.get(run["stage"], ())
-        for needed in tables.current(stage, group)
+        for needed in tables.current(stage, own if stage in OF_ONE_CORPUS else None)
     ]
     return State.STALE if any(at > run["started_at"] for at in needs) else State.FRESH
 
@@ -152,9 +236,12 @@ def _passages_sql(wanted: PassageFilter) -> tuple[str, dict[str, Any]]:
     joins, score, framing, labels = "", "NULL", "NULL", "NULL"
     if wanted.behaviour:
         parameters["behaviour"] = wanted.behaviour
-        joins = "JOIN scores s ON s.passage_id = p.passage_id AND s.behaviour = $behaviour"
-        score, framing, labels = "s.score", _FRAMING, _LABELS
-        order = "s.score DESC, p.passage_id"
+        joins = (
+            "JOIN scores s ON s.passage_id = p.passage_id AND s.behaviour = $behaviour "
+            "LEFT JOIN scores2 t ON t.passage_id = p.passage_id AND t.behaviour = $behaviour"
+        )
+        score, framing, labels = "coalesce(t.score, s.score)", _FRAMING, _LABELS
+        order = "coalesce(t.score, s.score) DESC, p.passage_id"
     for number, (facet, value) in enumerate((wanted.framing or {}).items()):
         if facet not in FACETS or not wanted.behaviour:
             raise UsageError(

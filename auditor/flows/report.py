@@ -19,6 +19,7 @@ from auditor.records import (
     TestResult,
     Verdict,
 )
+from auditor.statistics.intervals import clopper_pearson
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, now
 
@@ -46,6 +47,7 @@ def write_report(tables: Tables, path: Path | None) -> Path:
         studies=summaries(tables, "observe"),
         runs=catalogue.rows("SELECT * EXCLUDE (outputs, summary, versions) FROM runs ORDER BY run"),
         rejects=catalogue.rows("SELECT * FROM rejects LIMIT $most", {"most": MAX_REJECTS}),
+        cards=catalogue.rows("SELECT * FROM cards ORDER BY stage, facet, name"),
         made_at=now(),
         version=importlib.metadata.version("auditor"),
     )
@@ -63,7 +65,7 @@ def _prevalence(row: dict[str, Any]) -> Prevalence:
 
     same = (
         "behaviour", "target", "corpus", "facet", "value", "frame_size", "labels", "positives",
-        "method", "calibrated", "reader_kind", "se_log", "label_set",
+        "method", "calibrated", "reader_kind", "se_log", "label_set", "reason",
     )  # fmt: skip
     return Prevalence(
         **{name: row[name] for name in same},
@@ -71,6 +73,9 @@ def _prevalence(row: dict[str, Any]) -> Prevalence:
         per_million_words=interval("words_estimate", "words_low", "words_high"),
         exposure=interval("exposure", "exposure_low", "exposure_high"),
         unique=interval("unique_passages", "unique_low", "unique_high"),
+        share=None if row["share"] is None else interval("share", "share_low", "share_high"),
+        recall=clopper_pearson(row["recall_k"], row["recall_n"]) if row["recall_n"] else None,
+        elusion=None if row["elusion_high"] is None else Interval(None, 0.0, row["elusion_high"]),
     )
 
 

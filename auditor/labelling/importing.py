@@ -10,11 +10,17 @@ from datetime import datetime
 from typing import Any
 
 from auditor.ingest.records import Record
+from auditor.labelling.codebook import label_problem
 from auditor.records import Reject
 from auditor.schema import FACETS, OPTIONAL_FACETS
 
 STAGE = "label"
 READER_KINDS = ("human", "model")
+METHODS = ("session", "judge")
+"""Methods a label may claim for itself, as an export does; any other label was imported."""
+
+UNANSWERED = "unanswered"
+"""True in a line whose reader gave no usable answer, which is not the same as nothing portrayed."""
 
 Span = tuple[int, int, int]
 """document_id, start, end."""
@@ -52,14 +58,16 @@ class Imported:
 
 
 def codebook_of(records: Iterable[Record | Reject]) -> tuple[str, ...]:
-    """The behaviours an import speaks of anywhere: its codebook, where none was given."""
-    named = {
-        str(label.get("id"))
-        for record in records
-        if isinstance(record, Record)
-        for label in _labels(record)
-        if isinstance(label, dict)
-    }
+    """The behaviours an import speaks of anywhere: its codebook, where none was given.
+
+    An export of this program lists in every line what its reader looked for.
+    """
+    named: set[str] = set()
+    for record in records:
+        if isinstance(record, Record):
+            named |= {str(one.get("id")) for one in _labels(record) if isinstance(one, dict)}
+            listed = record.fields.get("codebook")
+            named |= set(map(str, listed)) if isinstance(listed, list) else set()
     return tuple(sorted(named))
 
 
@@ -76,14 +84,18 @@ def import_labels(
     frame: inclusion probability of every span labels were drawn from; None where none was given.
     """
     out = Imported([], {}, [])
+    read: dict[tuple[Span, str], object] = {}
     for record in records:
         if isinstance(record, Reject):
             out.rejects.append(record)
             continue
         span, problem = _span(record, documents, frame)
         problem = problem or _label_problem(record, behaviours, source.codebook)
-        if span in out.spans:
-            problem = problem or "span was labelled before in this file"
+        if span is not None and not problem:
+            reader = str(record.fields.get("reader") or source.reader)
+            problem = _read_before(read, (span, reader), record)
+        if span is not None and not problem and frame is None:
+            problem = _drawn_before(out.spans, span, _number(record.fields.get("pi")))
         if problem or span is None:
             out.rejects.append(Reject(STAGE, file, record.line, problem or "no span"))
             continue
@@ -149,28 +161,51 @@ def _label_problem(
     kind = record.fields.get("reader_kind")
     if kind is not None and kind not in READER_KINDS:
         return f"reader_kind is {kind!r}, expected human or model"
-    named = [label.get("id") for label in _labels(record) if isinstance(label, dict)]
-    if len(set(map(str, named))) < len(named):
-        return "a behaviour is labelled twice in this span"
     for label in _labels(record):
-        if not isinstance(label, dict) or label.get("id") not in behaviours:
-            name = label.get("id") if isinstance(label, dict) else label
+        name = label.get("id") if isinstance(label, dict) else label
+        if name not in behaviours or not isinstance(label, dict):
             return f"no behaviour {name!r} in the library"
-        if label["id"] not in codebook:
-            return f"behaviour {label['id']!r} is not in the codebook that was given"
-        for facet, values in {**FACETS, **OPTIONAL_FACETS}.items():
-            value = label.get(facet)
-            known = value in values if values else isinstance(value, str)
-            if value is not None and not known:
-                expected = f"one of {', '.join(values)}" if values else "a text"
-                return f"{label['id']}: {facet} is {value!r}, expected {expected}"
-    return None
+        if name not in codebook:
+            return f"behaviour {name!r} is not in the codebook that was given"
+    facets = {**FACETS, **OPTIONAL_FACETS}
+    return label_problem(record.fields["labels"], codebook, facets, complete=False)
+
+
+def _read_before(
+    read: dict[tuple[Span, str], object], key: tuple[Span, str], record: Record
+) -> str | None:
+    """Whether a reader read this span before, and said the same; two readers may differ."""
+    said = _said(record)
+    if key not in read:
+        read[key] = said
+        return None
+    if read[key] == said:
+        return "span was labelled before in this file"
+    return f"contradicts what reader {key[1]!r} said of this span before"
+
+
+def _drawn_before(spans: Mapping[Span, float | None], span: Span, pi: float | None) -> str | None:
+    """Whether another label gave this span another probability; it was drawn but once."""
+    if span not in spans or spans[span] == pi:
+        return None
+    return f"pi is {pi}, which contradicts {spans[span]} given for this span before"
+
+
+def _said(record: Record) -> object:
+    """What a label says, whatever the order it says it in; None where nothing was answered."""
+    if record.fields.get(UNANSWERED) is True:
+        return None
+    return {
+        label["id"]: {k: v for k, v in label.items() if v is not None} for label in _labels(record)
+    }
 
 
 def _rows(
     record: Record, span: Span, pi: float | None, source: LabelSource
 ) -> Iterable[dict[str, Any]]:
     shown = {label["id"]: label for label in _labels(record)}
+    unanswered = record.fields.get(UNANSWERED) is True
+    method, prompt = record.fields.get("method"), record.fields.get("prompt")
     for behaviour in source.codebook:
         label = shown.get(behaviour, {})
         yield {
@@ -179,13 +214,14 @@ def _rows(
             "start": span[1],
             "end": span[2],
             "behaviour": behaviour,
-            "present": behaviour in shown,
+            "present": None if unanswered else behaviour in shown,
             **{facet: label.get(facet) for facet in (*FACETS, *OPTIONAL_FACETS)},
             "reader": str(record.fields.get("reader") or source.reader),
             "reader_kind": record.fields.get("reader_kind") or source.reader_kind,
-            "method": source.method,
+            "method": method if method in METHODS else source.method,
             "labelled_at": source.at,
             "pi": pi,
+            "prompt": prompt if isinstance(prompt, str) else None,
         }
 
 

@@ -3,6 +3,8 @@
 Labelled spans of one document are summed before anything is squared. Spans are drawn independently
 (Poisson sampling), so the most one draw can add is the weight of one span; tests/simulation shows
 the coverage this gives. A rate is a share of the frame the sample came from, never of the labels.
+Where every span of the frame has a detector's score, and labels suffice, the scores take part of
+the error away (`assisted`).
 """
 
 from collections.abc import Mapping
@@ -16,7 +18,11 @@ from auditor.records import Interval, Prevalence
 from auditor.statistics.intervals import fay_feuer, log_standard_error
 
 MILLION = 1e6
-METHOD = "fay_feuer"
+PLAIN, ASSISTED = "fay_feuer", "ppi"
+"""Methods: labels alone, or labels with the frame's scores."""
+
+ENOUGH_LABELS, ENOUGH_POSITIVES = 200, 30
+"""Below these the scores' weight cannot be trusted, and labels stand alone (METHOD §3)."""
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -27,7 +33,8 @@ class Sample:
     """The spans of one label set, read for one behaviour, in one corpus.
 
     Arrays have one entry a span: document, inclusion probability, copies of the passage it lies in,
-    whether the behaviour is present, and facet → value where it is.
+    whether the behaviour is present, facet → value where it is, and the detector's score of each
+    span, from heads that saw no label of its document; None where nothing was scored.
     """
 
     behaviour: str
@@ -39,6 +46,7 @@ class Sample:
     multiplicity: Floats
     present: Mask
     facets: Mapping[str, npt.NDArray[np.object_]]
+    score: Floats | None = None
 
     def positives(self, target: Target) -> Mask:
         """Which spans show the target."""
@@ -50,10 +58,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The size of what a sample was drawn from: spans and words."""
+    """What a sample was drawn from: its spans, their words and, where known, their mean score."""
 
     spans: int
     words: int
+    score: float | None = None
 
 
 def estimate(
@@ -70,8 +79,12 @@ def estimate(
     """
     inside = np.ones_like(sample.present) if within is None else within
     positive = sample.positives(target) & inside
-    share = _interval(sample, positive, inside, 1.0 / frame.spans)
-    unique = _interval(sample, positive, inside, 1.0 / sample.multiplicity)
+    amounts = assisted(sample, positive, inside, frame)
+    method = PLAIN if amounts is None else ASSISTED
+    amounts = positive.astype(float) if amounts is None else amounts
+    share = _interval(sample, amounts, inside, 1.0 / frame.spans)
+    unique = _interval(sample, positive.astype(float), inside, 1.0 / sample.multiplicity)
+    counted = (amounts != 0.0) & inside
     return Prevalence(
         behaviour=sample.behaviour,
         target=str(target),
@@ -85,25 +98,59 @@ def estimate(
         frame_size=frame.spans,
         labels=int(inside.sum()),
         positives=int(positive.sum()),
-        method=METHOD,
+        method=method,
         calibrated=True,
         reader_kind=sample.reader_kind,
-        se_log=log_standard_error(sample.pi[positive]),
+        se_log=log_standard_error(sample.pi[counted], amounts[counted]),
         label_set=sample.label_set,
     )
 
 
-def _interval(sample: Sample, positive: Mask, inside: Mask, scale: Floats | float) -> Interval:
+def assisted(sample: Sample, positive: Mask, inside: Mask, frame: Frame) -> Floats | None:
+    """What each span adds once the scores have said their part; None where they may not help.
+
+    Power-tuned prediction-powered inference (Angelopoulos, Duchi and Zrnic 2023) as a difference
+    estimator (Särndal et al. 1992, §6.3), because inclusion probabilities differ: each span adds
+    y - lambda (f - mean of f over the frame), whose second part sums to nothing over the frame.
+    lambda, in [0, 1], is the one that leaves the documents' totals least spread.
+    """
+    if sample.score is None or frame.score is None:
+        return None
+    if inside.sum() < ENOUGH_LABELS or positive.sum() < ENOUGH_POSITIVES:
+        return None
+    shown = positive.astype(float)
+    excess = np.where(inside, sample.score - frame.score, 0.0)
+    seen, foreseen = _totals(sample, shown, 1.0), _totals(sample, excess, 1.0)
+    weight = float(np.clip(seen @ foreseen / max(float(foreseen @ foreseen), 1e-12), 0.0, 1.0))
+    amounts: Floats = shown - weight * excess
+    return amounts if weight > 0.0 and _totals(sample, amounts, 1.0).sum() > 0.0 else None
+
+
+def residual_bound(sample: Sample, frame: Frame, below: float) -> Interval | None:
+    """How many per million passages may portray it among those no detector would have retrieved.
+
+    Spans that score under `below`; an interval of its own, never added to the rate (METHOD §3, P7).
+    """
+    if sample.score is None:
+        return None
+    unretrieved = sample.score < below
+    share = _interval(
+        sample, (sample.present & unretrieved).astype(float), unretrieved, 1.0 / frame.spans
+    )
+    return _capped(share.scaled(MILLION), MILLION)
+
+
+def _interval(sample: Sample, amounts: Floats, inside: Mask, scale: Floats | float) -> Interval:
     if not inside.any():
         return Interval(None, None, None)
     heaviest = float(np.max(np.where(inside, scale / sample.pi, 0.0)))
-    return fay_feuer(_totals(sample, positive, scale), heaviest)
+    return fay_feuer(_totals(sample, amounts, scale), heaviest)
 
 
-def _totals(sample: Sample, chosen: Mask, scale: Floats | float) -> Floats:
-    """Weighted count of the chosen spans in each document: t_D = sum of scale / pi (METHOD §3)."""
+def _totals(sample: Sample, amounts: Floats, scale: Floats | float) -> Floats:
+    """Weighted sum over each document's spans: t_D = sum of amount * scale / pi (METHOD §3)."""
     _, document = np.unique(sample.document, return_inverse=True)
-    return np.bincount(document, weights=np.where(chosen, scale / sample.pi, 0.0)).astype(float)
+    return np.bincount(document, weights=amounts * scale / sample.pi).astype(float)
 
 
 def _capped(interval: Interval, most: float) -> Interval:
@@ -111,6 +158,22 @@ def _capped(interval: Interval, most: float) -> Interval:
     if interval.estimate is None or interval.high is None:
         return interval
     return Interval(min(interval.estimate, most), interval.low, min(interval.high, most))
+
+
+def refused(behaviour: str, corpus: str, sample: Sample, frame: Frame, reason: str) -> Prevalence:
+    """No estimate where labels would mislead; the reason says what is wrong with them."""
+    nothing = Interval(None, None, None)
+    row = _over_all(behaviour, corpus, nothing, frame, None, None)
+    return replace(
+        row,
+        labels=len(sample.present),
+        positives=int(sample.present.sum()),
+        method="refused",
+        calibrated=False,
+        reader_kind=sample.reader_kind,
+        label_set=sample.label_set,
+        reason=reason,
+    )
 
 
 def exact(

@@ -68,7 +68,7 @@ def limits(interval: Interval) -> str:
 def rate_cell(row: Prevalence, interval: Interval) -> tuple[str, str]:
     """Give a rate and the words that must stand beside it."""
     if interval.estimate is None:
-        return "not measured", ""
+        return "not measured", row.reason or ""
     if not row.calibrated:
         return rate(interval.estimate), "uncalibrated, no interval"
     if row.method == "exact":
@@ -76,6 +76,15 @@ def rate_cell(row: Prevalence, interval: Interval) -> tuple[str, str]:
     if interval.low is None or interval.high is None:
         return "withheld", "no interval"
     return rate(interval.estimate), limits(interval)
+
+
+def share_text(interval: Interval | None) -> str:
+    """Write a facet value's part of the positives with its simultaneous interval."""
+    if interval is None or interval.estimate is None:
+        return "–"
+    if interval.low is None or interval.high is None:
+        return "withheld"
+    return f"{interval.estimate:.2f} ({interval.low:.2f}–{interval.high:.2f})"
 
 
 def moment(value: Any) -> str:  # noqa: ANN401

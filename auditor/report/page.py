@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from auditor.records import ClaimResult, Gate, Link, Prevalence, Verdict
 from auditor.report import charts, formats
+from auditor.report.cards import lay_out
 
 LINKS_SHOWN = 200
 ROWS_SHOWN = 4_000
@@ -61,6 +62,7 @@ class ReportData:
     rejects: Sequence[Row]
     made_at: datetime
     version: str
+    cards: Sequence[Row] = ()
 
 
 def render(data: ReportData) -> str:
@@ -75,6 +77,7 @@ def render(data: ReportData) -> str:
             splits=_splits(data.prevalence[:ROWS_SHOWN]),
             rate_chart=charts.prevalence_chart(data.prevalence),
             stance_chart=charts.stance_chart(data.prevalence),
+            cards=lay_out(data.cards),
             rows_shown=ROWS_SHOWN,
             links_shown=LINKS_SHOWN,
             rejects_shown=REJECTS_SHOWN,
@@ -109,6 +112,7 @@ def _environment() -> Environment:
         gate_named=gate_named,
         is_bold=is_bold,
         rate_cell=formats.rate_cell,
+        share_text=formats.share_text,
         reversals=REVERSALS,
         shared_words=formats.shared_words,
         signs=SIGNS,

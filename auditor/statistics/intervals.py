@@ -2,9 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
+from scipy.stats import binomtest, chi2
 
-from auditor.records import Interval
+from auditor.records import Counted, Interval
 
 LEVEL = 0.95
 
@@ -14,8 +14,9 @@ Floats = npt.NDArray[np.float64]
 def fay_feuer(totals: Floats, largest: float, level: float = LEVEL) -> Interval:
     """Gamma interval of Fay and Feuer (1997) for a sum of independent weighted totals.
 
-    totals: weighted count of each independent unit (here: a document), zeros allowed; largest: the
-    greatest total one unit could have had. Returns the sum with its limits, in the totals' unit.
+    totals: weighted count of each independent unit (here: a document), zeros allowed, and negative
+    ones where a score foresaw more than was seen; largest: the greatest total one unit could have
+    had. Returns the sum with its limits, in the totals' unit.
     With nothing seen the lower limit is 0 and the upper is 3.69 times `largest` at 95 %.
     """
     tail = (1.0 - level) / 2.0
@@ -26,13 +27,23 @@ def fay_feuer(totals: Floats, largest: float, level: float = LEVEL) -> Interval:
     return Interval(y, low, high)
 
 
-def log_standard_error(pi: Floats) -> float | None:
+def log_standard_error(pi: Floats, amounts: Floats) -> float | None:
     """Standard error of the log of a frame's estimated count; None where nothing was seen.
 
-    pi: inclusion probabilities of the positives. The Horvitz-Thompson variance under Poisson
-    sampling, sum (1 - pi) / pi^2 (Särndal, Swensson and Wretman 1992, eq. 3.5.3), and the delta
-    method. A census has no error: the frame is what the rate is about.
+    pi: inclusion probabilities of the spans that add something; amounts: what each adds, 1 for a
+    positive. The Horvitz-Thompson variance under Poisson sampling, sum (1 - pi) (amount / pi)^2
+    (Särndal, Swensson and Wretman 1992, eq. 3.5.3), and the delta method. A census has no error:
+    the frame is what the rate is about.
     """
-    if not len(pi):
+    total = float((amounts / pi).sum())
+    if total <= 0.0:
         return None
-    return float(np.sqrt(((1.0 - pi) / np.square(pi)).sum()) / (1.0 / pi).sum())
+    return float(np.sqrt(((1.0 - pi) * np.square(amounts / pi)).sum()) / total)
+
+
+def clopper_pearson(k: int, n: int, level: float = LEVEL) -> Counted:
+    """Exact interval of Clopper and Pearson (1934) for k of n; no estimate where n is 0."""
+    if n == 0:
+        return Counted(k, n, Interval(None, None, None))
+    limits = binomtest(k, n).proportion_ci(level, method="exact")
+    return Counted(k, n, Interval(k / n, float(limits.low), float(limits.high)))

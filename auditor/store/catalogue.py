@@ -15,19 +15,28 @@ import pyarrow as pa
 
 from auditor.errors import AuditorError, UsageError
 from auditor.paths import replacing
-from auditor.schema import TABLES
+from auditor.schema import FACETS, OPTIONAL_FACETS, TABLES
 from auditor.store.tables import Tables
 
-WIDE = {"scores"}
-"""Tables stored with one column a behaviour and shown as one row a behaviour."""
+SCORE_SCALE, SCORE_POWER = 255.0, 4
+"""Scores are stored as bytes: p = (byte / 255)^4, so that rare probabilities keep their order."""
+
+_SCORE = f"CAST(power(byte / {SCORE_SCALE}, {SCORE_POWER}) AS FLOAT) AS score"
+
+WIDE = {"scores": _SCORE, "cues": "byte AS matches"}
+"""Tables stored with one column a behaviour and shown as one row a behaviour: what a row shows."""
+
+NEWEST = {
+    "framings": (
+        "QUALIFY stage = max(stage) OVER (PARTITION BY passage_id, behaviour, facet, value)"
+    ),
+}
+"""Tables in which a better row hides a worse one of the same key."""
 
 READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 """Query nodes of DuckDB's syntax tree that write nothing; a WITH may also hold COPY and INSERT."""
 
 _NODE = re.compile(r'"type":"(\w+_NODE)"')
-
-SCORE_SCALE = 255.0
-"""Scores are stored as bytes: 255 is probability 1."""
 
 
 class Catalogue:
@@ -133,11 +142,11 @@ def _view_sql(name: str, tables: Tables) -> str:
     source = f"read_parquet({parts}, union_by_name = true)"
     if name in WIDE:
         return (
-            f"SELECT passage_id, behaviour, CAST(byte / {SCORE_SCALE} AS FLOAT) AS score "
+            f"SELECT passage_id, behaviour, {WIDE[name]} "
             f"FROM (UNPIVOT {source} ON COLUMNS(* EXCLUDE passage_id) "
             "INTO NAME behaviour VALUE byte)"
         )
-    return f"SELECT * FROM {source}"
+    return f"SELECT * FROM {source} {NEWEST.get(name, '')}".rstrip()
 
 
 def _files(name: str, tables: Tables) -> list[Path]:
@@ -157,12 +166,15 @@ _SQL_TYPES = (
     (pa.types.is_string, "VARCHAR"),
     (pa.types.is_uint64, "UBIGINT"),
     (pa.types.is_uint32, "UINTEGER"),
+    (pa.types.is_uint8, "UTINYINT"),
+    (pa.types.is_int8, "TINYINT"),
     (pa.types.is_int64, "BIGINT"),
     (pa.types.is_float64, "DOUBLE"),
     (pa.types.is_float32, "FLOAT"),
     (pa.types.is_boolean, "BOOLEAN"),
     (pa.types.is_timestamp, "TIMESTAMPTZ"),
     (pa.types.is_fixed_size_binary, "BLOB"),
+    (pa.types.is_list, "FLOAT[]"),
 )
 
 
@@ -170,7 +182,23 @@ def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+_BEST = "CASE WHEN reader = 'adjudicated' THEN 0 WHEN reader_kind = 'human' THEN 1 ELSE 2 END"
+_CODED = ", ".join(
+    f"CASE WHEN min({facet}) = max({facet}) THEN min({facet}) END AS {facet}"
+    for facet in (*FACETS, *OPTIONAL_FACETS)
+)
+
 JOINED_VIEWS = {
+    "labels_resolved": (
+        'SELECT label_set, document_id, start, "end", behaviour, '
+        "CASE WHEN bool_and(present) = bool_or(present) THEN bool_or(present) END AS present, "
+        f"{_CODED}, min(reader_kind) AS reader_kind, min(method) AS method, min(pi) AS pi, "
+        "count(DISTINCT reader) AS readers FROM (SELECT *, "
+        f"{_BEST} AS rank, min({_BEST}) FILTER (present IS NOT NULL) OVER "
+        '(PARTITION BY label_set, document_id, start, "end", behaviour) AS best FROM labels) '
+        "WHERE best IS NULL OR rank = best "
+        'GROUP BY label_set, document_id, start, "end", behaviour'
+    ),
     "passages_full": (
         "SELECT p.passage_id, d.corpus, d.id AS document, d.source, d.title, d.author, d.genre, "
         "d.date, TRY_CAST(regexp_extract(d.date, '\\d{4}') AS INTEGER) AS year, "

@@ -62,7 +62,7 @@ class Tables:
 
     def abandon(self) -> None:
         """Undo `create` where nothing was ever recorded: remove the settings and empty folders."""
-        if self.runs:
+        if self.runs or self.paths.behaviours.exists():
             return
         self.paths.settings.unlink(missing_ok=True)
         folders = [path for path in self.paths.root.rglob("*") if path.is_dir()]
@@ -103,6 +103,16 @@ class Tables:
             for output in json.loads(run["outputs"])
             if output["path"].split("/")[1] == table
         ]
+
+    def read(self, table: str, stage: str, group: str) -> pa.Table:
+        """Read the parts of a table that a stage's newest run on a group stands by."""
+        paths = [
+            self.paths.root / output["path"]
+            for run in self.current(stage, group)
+            for output in json.loads(run["outputs"])
+            if output["path"].split("/")[1] == table
+        ]
+        return pa.concat_tables([pq.read_table(path, partitioning=None) for path in paths])
 
     def ever(self, table: str) -> list[Path]:
         """The parts of a table that any run ever stood by, and that are still there."""
@@ -174,6 +184,12 @@ class Tables:
             raise _damaged(path, "was changed after its run wrote it")
 
 
+def write_parquet(path: Path, rows: pa.Table) -> None:
+    """Write a Parquet file of the user's, outside the audit's tables."""
+    with replacing(path) as temporary:
+        pq.write_table(rows, temporary, **COMPRESSION)
+
+
 def write_part(paths: AuditPaths, table: str, group: str, name: str, rows: pa.Table) -> Path:
     """Write one part of a table without opening the audit, as workers do; returns its path."""
     path = _part_path(paths, table, group, name)
@@ -194,6 +210,18 @@ def rejects_table(rejects: Iterable[Any], group: str) -> pa.Table:
 def rows_table(table: str, rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Turn plain rows into an Arrow table with the table's schema."""
     return pa.Table.from_pylist(list(rows), schema=TABLES[table].schema)
+
+
+def with_schema(table: str, rows: pa.Table) -> pa.Table:
+    """Give rows every column of their table, null where they have none, in its types and order."""
+    schema = TABLES[table].schema
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def now() -> datetime:
