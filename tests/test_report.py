@@ -8,6 +8,7 @@ import pytest
 
 from auditor.records import (
     ClaimResult,
+    Counted,
     Gate,
     Interval,
     Link,
@@ -93,6 +94,27 @@ UNTESTABLE = ClaimResult(
     lock=None,
     tier="C",
 )
+
+
+def card(stage: int, metric: str, estimate: float, at: float | None = None) -> dict[str, object]:
+    """A row of `cards` about a detector of coercion, measured on 600 spans, 7 of them positive."""
+    return {
+        "stage": stage, "facet": None, "name": "coercion", "metric": metric, "at": at,
+        "estimate": estimate, "low": estimate - 0.05, "high": estimate + 0.05, "labels": 600,
+        "positives": 7, "reader_kind": "human", "corpus": None,
+    }  # fmt: skip
+
+
+def cards_of(stage: int, auc: float) -> list[dict[str, object]]:
+    return [
+        card(stage, "auc", auc),
+        card(stage, "average_precision", 0.42),
+        card(stage, "precision", 0.61, at=0.5),
+        card(stage, "precision", 0.35, at=0.8),
+    ]
+
+
+PLANTED = {**card(1, "spike_in_recall", 0.8), "labels": 50, "positives": 40, "corpus": "fixture"}
 
 COPIED = Link(
     transcript="petri/7",
@@ -266,3 +288,42 @@ def test_each_chart_has_a_caption_and_a_table(page: str) -> None:
 
 def test_the_page_never_calls_a_resemblance_a_cause(page: str) -> None:
     assert "A resemblance is never called a cause." in page
+
+
+def test_cards_are_shown_of_the_transformer_where_it_read_and_of_the_vectors_where_not() -> None:
+    both = render(replace(AUDIT, cards=[*cards_of(1, 0.71), *cards_of(2, 0.93), PLANTED]))
+    assert "0.93 (0.88 to 0.98)" in both
+    assert "0.71 (" not in both
+    assert "40 of 50 (fixture)" in both
+    assert "0.71 (0.66 to 0.76)" in render(replace(AUDIT, cards=cards_of(1, 0.71)))
+
+
+def test_a_card_with_few_positives_is_said_to_be_no_reason_to_trust_a_detector() -> None:
+    assert "to trust a detector by: coercion." in render(replace(AUDIT, cards=cards_of(1, 0.9)))
+
+
+def test_an_audit_without_cards_shows_no_table_of_them(page: str) -> None:
+    assert "model cards" not in page
+
+
+def test_recall_and_what_was_missed_stand_beside_the_rate() -> None:
+    beside = replace(
+        COERCION,
+        recall=Counted(9, 15, Interval(0.6, 0.3, 0.8)),
+        elusion=Interval(None, 0.0, 321.0),
+    )
+    row = table_row(render(replace(AUDIT, prevalence=[beside], claims=[])), "coercion")
+    assert row.startswith("fixture 1,234 567–2,345")
+    assert row.endswith("9 of 15 321")
+
+
+def test_a_framing_shows_its_share_of_the_positives_with_its_interval() -> None:
+    split = replace(STANCES[2], share=Interval(0.6, 0.41, 0.77))
+    assert "<td>0.60 (0.41–0.77)</td>" in render(replace(AUDIT, prevalence=[split], claims=[]))
+
+
+def test_a_refused_rate_shows_the_reason() -> None:
+    row = replace(COERCION, per_million_passages=NOTHING, calibrated=False, reason="all 9 portray")
+    assert "not measured all 9 portray" in table_row(
+        render(replace(AUDIT, prevalence=[row], claims=[])), "coercion"
+    )

@@ -1,13 +1,14 @@
 """Promises about SQL: shipped questions have answers, and nothing but one SELECT ever runs."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from auditor import Audit
 from auditor.errors import UsageError
-from tests.planted import documents, truth
+from tests.planted import FIXTURE, documents, truth
 
 NAMES = sorted(str(query["name"]) for query in Audit.queries())
 
@@ -177,6 +178,40 @@ def test_labelled_framing_counts_each_positive_label_once(audit: Audit) -> None:
     rows = audit.sql("labelled_framing", behaviour="flattery").to_pylist()
     total = audit.sql("SELECT * FROM labels WHERE behaviour = 'flattery' AND present").num_rows
     assert sum(row["labels"] for row in rows) == total > 0
+
+
+def test_labelled_framing_counts_a_span_once_whoever_read_it(
+    own_audit: Audit, tmp_path: Path
+) -> None:
+    lines = [json.loads(line) for line in (FIXTURE / "labels.jsonl").read_text().splitlines()]
+    twice = [{**line, "reader": reader} for line in lines for reader in ("ann", "bob")]
+    (tmp_path / "two.jsonl").write_text("\n".join(map(json.dumps, twice)))
+    once = own_audit.sql("labelled_framing", behaviour="flattery").to_pylist()
+    own_audit.label(str(tmp_path / "two.jsonl"), "fixture", str(FIXTURE / "frame.csv"))
+    readers = own_audit.sql("SELECT DISTINCT reader FROM labels")["reader"].to_pylist()
+    assert sorted(readers) == ["ann", "bob"]
+    assert own_audit.sql("labelled_framing", behaviour="flattery").to_pylist() == once
+
+
+def test_framing_shares_of_a_behaviour_are_the_whole_of_its_positives(audit: Audit) -> None:
+    rows = audit.sql("framing_shares", facet="stance").to_pylist()
+    mine = [row for row in rows if row["behaviour"] == "deception"]
+    assert [(row["value"], row["positives"]) for row in mine] == [
+        ("condemn", 32), ("endorse", 18), ("neutral", 11),
+    ]  # fmt: skip
+    assert sum(row["share"] for row in mine) == pytest.approx(1.0)
+    assert all(row["share_low"] <= row["share"] <= row["share_high"] for row in mine)
+
+
+def test_model_cards_are_a_row_a_detector_with_how_many_planted_texts_it_retrieved(
+    audit: Audit,
+) -> None:
+    rows = audit.sql("model_cards").to_pylist()
+    own = {b["id"] for b in Audit.behaviours() if b["kind"] == "behaviour"}
+    assert [row["behaviour"] for row in rows] == sorted(own)
+    assert all(0 <= row["retrieved"] <= row["planted"] for row in rows)
+    [one] = audit.sql("model_cards", behaviour="deception").to_pylist()
+    assert one["behaviour"] == "deception"
 
 
 def test_observation_counts_pool_six_prompts_of_forty_draws(audit: Audit) -> None:

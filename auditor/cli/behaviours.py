@@ -43,17 +43,22 @@ def _list(folder: Path, _: str, json: bool) -> None:
 
 def _show(folder: Path, name: str, json: bool) -> None:
     from auditor import Audit
-    from auditor.cli import console
+    from auditor.cli import cards, console
 
     [found] = Audit.behaviours(name, root=folder)
+    audited = (folder / "audit.toml").is_file()
+    known = Audit.open(folder).cards(name) if audited else []
     if json:
-        console.write_json(found)
+        console.write_json({**found, "cards": known})
         return
     shown = ("id", "title", "kind", "origin", "definition", "excludes", "opportunity", "rule")
     console.write_pairs({key: found[key] for key in shown if found[key]})
     console.write_line(
         f"{len(found['examples'])} examples, {len(found['near_misses'])} near misses"
     )
+    if audited and not found["rule"]:
+        cards.write(known)
+        cards.write_calibration(known)
 
 
 def _check(folder: Path, file: str, json: bool) -> None:

@@ -26,10 +26,24 @@ def write(cards: Sequence[Card]) -> None:
     if few := sorted({card["name"] for card in ranked if card["positives"] < FEW}):
         console.say(f"under {FEW} positives, too few to trust a detector by: {', '.join(few)}")
     facets = [card for card in cards if card["metric"] == "macro_f1"]
+    if not facets:
+        return
     console.write_table(
         ("stage", "facet", "mentions", "macro-F1 (95 %)"),
         [(card["stage"], card["facet"], card["labels"], _text(card)) for card in facets],
     )
+
+
+def write_calibration(cards: Sequence[Card]) -> None:
+    """Write how often spans of a probability did portray the behaviour, in fifths of the spans."""
+    from auditor.cli import console
+
+    bins = [card for card in cards if card["metric"] == "calibration"]
+    if bins:
+        console.write_table(
+            ("stage", "mean probability", "share that portray it", "labels", "positive"),
+            [(c["stage"], c["at"], c["estimate"], c["labels"], c["positives"]) for c in bins],
+        )
 
 
 def _others(cards: Sequence[Card], first: Card) -> list[Card]:

@@ -165,10 +165,14 @@ def _write_agreement(found: dict[str, Any]) -> None:
             for b in found["behaviours"]
         ],
     )  # fmt: skip
-    console.write_table(
-        ("facet", "coded by both", "agreed", "kappa (95 %)"),
-        [(f["facet"], f["labels"], f["agreed"], _interval(f["kappa"])) for f in found["facets"]],
-    )
+    if found["facets"]:
+        console.write_table(
+            ("facet", "coded by both", "agreed", "kappa (95 %)"),
+            [
+                (f["facet"], f["labels"], f["agreed"], _interval(f["kappa"]))
+                for f in found["facets"]
+            ],
+        )
     console.write_table(
         ("behaviour", f"sensitivity of {found['first']}", "false positives"),
         [

@@ -73,7 +73,7 @@ def _write(facet: str, rows: Sequence["Prevalence"]) -> None:
         "reader": lambda r: r.reader_kind,
     }
     if any(row.share for row in rows):
-        columns |= {"share of positives (95 %, joint)": _share, "": _bar}
+        columns |= {"share (95 %, joint)": _share, "": _bar}
     if any(row.recall for row in rows):
         columns["beside: recall"] = _recall
     if any(row.elusion for row in rows):
@@ -122,13 +122,13 @@ def _notes(rows: Sequence["Prevalence"]) -> None:
         "share: of the behaviour's positives; the intervals of one facet hold together":
             any(row.share for row in rows),
         "beside the rate, never added to it: recall of texts planted among the corpus, and the "
-        "upper 95 % limit per million of what no detector would retrieve":
+        "upper 95 % limit per million of what the detector would not retrieve":
             any(row.recall or row.elusion for row in rows),
     }  # fmt: skip
     for note, holds in notes.items():
         if holds:
             console.say(note)
-    named = {
+    named: dict[str, Callable[[Prevalence], bool]] = {
         "uncalibrated, nobody read a sample, no interval": lambda r: r.method == "scores",
         "refused": lambda r: r.reason is not None,
     }

@@ -36,7 +36,7 @@ SEED = 20_261_121
 """Of the resampled documents behind a card's intervals."""
 
 CHUNK = 256
-"""Texts between two moves of the progress bar while the transformer reads."""
+"""Texts read by the transformer between two moves of the progress bar, and kept in one file."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -61,7 +61,7 @@ def learn(tables: Tables, stage: int, encoder: Encoder, progress: Progress) -> L
     """Fit a stage's heads from library and labels, unless that is already done; returns them."""
     library = library_of(tables.paths)
     settings = _settings(library, stage, encoder)
-    inputs = digest(sorted(run["input_digest"] for run in tables.current("label")))
+    inputs = digest(sorted(run["input_digest"] for run in _teaching(tables)))
     group = f"stage{stage}"
     if not is_done(tables, "learn", group, settings, inputs):
         started = Started("learn", ("numpy", "scikit-learn"))
@@ -98,20 +98,22 @@ def read_learned(tables: Tables, stage: int) -> Learned:
 
 def layers_of(encoder: Encoder, texts: Sequence[str], progress: Progress) -> Floats:
     """The transformer's layers of texts; (texts, d). Kept, by content, in the user's cache."""
-    name = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
-    path = cache_folder("layers") / encoder.digest[:16] / f"{name}.npy"
-    if path.is_file():
-        stored: Floats = np.load(path).astype(np.float32)
-        return stored
     parts = []
     with progress.task("reading with the transformer", len(texts), "texts") as task:
         for start in range(0, len(texts), CHUNK):
-            parts.append(encoder.layers(texts[start : start + CHUNK]))
+            parts.append(_layers_of_chunk(encoder, texts[start : start + CHUNK]))
             task.advance(len(parts[-1]))
-    found = np.concatenate(parts)
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, found.astype(np.float16))
-    return found
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _layers_of_chunk(encoder: Encoder, texts: Sequence[str]) -> npt.NDArray[np.float16]:
+    """A chunk's layers at the precision of the cache, so that a cold one gives the same heads."""
+    name = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
+    path = cache_folder("layers") / encoder.digest[:16] / f"{name}.npy"
+    if not path.is_file():
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, encoder.layers(texts).astype(np.float16))
+    return np.asarray(np.load(path), np.float16)
 
 
 def indexed_with(tables: Tables, corpus: str | None = None) -> str:
@@ -136,6 +138,13 @@ def features_of(
     if stage == 1:
         return stage1_features(WordVectors(piece_table(encoder)).of_texts(list(texts)), cues)
     return stage2_features(layers_of(encoder, texts, progress), texts, cues)
+
+
+def _teaching(tables: Tables) -> list[dict[str, Any]]:
+    """The runs whose labels heads learn from: of passages, and not empty."""
+    runs = tables.current("label")
+    of_turns = "transcripts"
+    return [r for r in runs if r["rows"] and json.loads(r["summary"]).get("of") != of_turns]
 
 
 def _settings(library: dict[str, Behaviour], stage: int, encoder: Encoder) -> str:

@@ -135,9 +135,49 @@ def open_room(tables: Tables, label_set: str, behaviours: Sequence[str] = ()) ->
 
 def gather(tables: Tables, label_set: str) -> dict[str, Any]:
     """Turn every journal of a label set into its rows; the summary the command prints."""
-    started = Started("label", ("pyarrow",))
+    return _gather(tables, open_room(tables, label_set))
+
+
+def judge_items(
+    tables: Tables,
+    label_set: str,
+    settings: "JudgeSettings",
+    progress: Progress,
+) -> dict[str, Any]:
+    """Have a judge read what it has not read yet; its answers go to a journal of its own.
+
+    However the run ends, what was answered before becomes labels.
+    """
+    from auditor.labelling.judge import Judge, JudgeCache
+    from auditor.records import plain
+
     room = open_room(tables, label_set)
-    readers = room.readers()
+    path = room.journal(re.sub(r"[^\w.@-]", "_", settings.model))
+    cache = JudgeCache(cache_folder("judge") / "answers.jsonl")
+    judge = Judge(room.codebook, settings, cache, progress, now)
+    said = read_earlier(path, settings.model, room.codebook, "model")
+    done = {k for k, one in said.items() if one.labels is not None and one.prompt == judge.prompt}
+    try:
+        with Journal(path) as journal:
+            for judgement in judge.run([item for item in room.items if item.key not in done]):
+                journal.append(judgement)
+    finally:
+        gathered = _gather(tables, room)
+    for remark in gathered["suspicions"]:
+        progress.warn(remark)
+    return {
+        **gathered,
+        "judge": {
+            **plain(judge.summary),
+            "stopped_by_budget": judge.summary.stopped_by_budget,
+            "prompt": judge.prompt,
+        },
+    }
+
+
+def _gather(tables: Tables, room: Room) -> dict[str, Any]:
+    started = Started("label", ("pyarrow",))
+    label_set, readers = room.label_set, room.readers()
     answered = np.array([any(i.key in said for said in readers.values()) for i in room.items], bool)
     draws = np.array([row["draw"] for row in room.rows])
     read = read_so_far(draws, answered) if len(draws) else 0.0
@@ -175,43 +215,6 @@ def gather(tables: Tables, label_set: str) -> dict[str, Any]:
     inputs = digest([plan, _said(readers)])
     started.finish(tables, label_set, plan, inputs, [path], len(rows), summary)
     return summary
-
-
-def judge_items(
-    tables: Tables,
-    label_set: str,
-    settings: "JudgeSettings",
-    progress: Progress,
-) -> dict[str, Any]:
-    """Have a judge read what it has not read yet; its answers go to a journal of its own.
-
-    However the run ends, what was answered before becomes labels.
-    """
-    from auditor.labelling.judge import Judge, JudgeCache
-    from auditor.records import plain
-
-    room = open_room(tables, label_set)
-    path = room.journal(re.sub(r"[^\w.@-]", "_", settings.model))
-    cache = JudgeCache(cache_folder("judge") / "answers.jsonl")
-    judge = Judge(room.codebook, settings, cache, progress, now)
-    said = read_earlier(path, settings.model, room.codebook, "model")
-    done = {k for k, one in said.items() if one.labels is not None and one.prompt == judge.prompt}
-    try:
-        with Journal(path) as journal:
-            for judgement in judge.run([item for item in room.items if item.key not in done]):
-                journal.append(judgement)
-    finally:
-        gathered = gather(tables, label_set)
-    for remark in gathered["suspicions"]:
-        progress.warn(remark)
-    return {
-        **gathered,
-        "judge": {
-            **plain(judge.summary),
-            "stopped_by_budget": judge.summary.stopped_by_budget,
-            "prompt": judge.prompt,
-        },
-    }
 
 
 def _check_index(tables: Tables, plan: Mapping[str, Any], corpus: str) -> None:

@@ -158,7 +158,9 @@ def _words(row: Prevalence) -> str:
     """What stands in a row that has no point; the table has the whole reason."""
     if row.method == "exact":
         return "none, counted in full"
-    return textwrap.shorten(f"no estimate: {row.reason or 'nothing read'}", MOST_LETTERS, placeholder=" …")
+    return textwrap.shorten(
+        f"no estimate: {row.reason or 'nothing read'}", MOST_LETTERS, placeholder=" …"
+    )
 
 
 def _label(row: Prevalence, rows: Sequence[Prevalence], coloured: bool) -> str:
