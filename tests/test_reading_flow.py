@@ -176,6 +176,24 @@ def test_a_second_plan_learns_from_what_was_read(own: Audit) -> None:
     assert not own.plan_labels(*BEHAVIOURS, n=20, label_set="second")["pilot"]
 
 
+def test_a_sample_of_a_text_that_was_indexed_again_is_drawn_and_read_anew(
+    own: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AUDITOR_CACHE")  # what the index keeps there takes a minute to make
+    reads(own.reading_room("sample"), "ann", within(1), until=5)
+    own.gather_labels("sample")
+    shutil.copytree(FIXTURE / "documents", tmp_path / "texts")
+    (tmp_path / "texts" / "new.txt").write_text("The ferry left at noon. " * 100)
+    own.index(str(tmp_path / "texts"), corpus="fixture")
+    with pytest.raises(StageMissing, match="fixture was indexed again after label set 'sample'"):
+        own.reading_room("sample")
+    own.plan_labels(*BEHAVIOURS, n=60)
+    assert own.gather_labels("sample")["spans"] == 0
+    reads(own.reading_room("sample"), "ann", within(1), until=5)
+    own.gather_labels("sample")
+    assert rate(own).labels == 5
+
+
 def test_a_judge_that_ran_out_of_tokens_goes_on_where_it_stopped(
     own: Audit,
     endpoint: Endpoint,  # noqa: F811

@@ -7,6 +7,7 @@ What a file must hold is `auditor.behaviours.checking`.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def cue_pattern(cues: Sequence[str]) -> str | None:
 
 def read_library(extra: Iterable[Path] = ()) -> dict[str, Behaviour]:
     """Read the shipped behaviours and the user's own, by id; a user's replaces its namesake."""
-    behaviours = [read_behaviour(path) for path in (*sorted(LIBRARY.glob("*.toml")), *extra)]
+    behaviours = (*_shipped(), *map(read_behaviour, extra))
     return {behaviour.id: behaviour for behaviour in behaviours}
 
 
@@ -81,6 +82,11 @@ def own_behaviours(paths: AuditPaths) -> dict[str, Behaviour]:
 def library_of(paths: AuditPaths) -> dict[str, Behaviour]:
     """Read the library of an audit: the shipped behaviours and its own, which replace namesakes."""
     return read_library() | own_behaviours(paths)
+
+
+@cache
+def _shipped() -> tuple[Behaviour, ...]:
+    return tuple(read_behaviour(path) for path in sorted(LIBRARY.glob("*.toml")))
 
 
 def read_behaviour(path: Path) -> Behaviour:

@@ -60,8 +60,9 @@ SURE_JUDGE = (20, 0.95)
 class LabelledSet:
     """One label set in one corpus: a sample a behaviour, and the frame it was drawn from.
 
-    weight: (spans,) 1, or 1/pi where no frame was given; fields: metadata field to its value at
-    every span of the frame; scores: behaviour to its score there.
+    weight: (spans,) 1, or 1/pi where no frame was given; pi: (spans,) as drawn; read: behaviour to
+    the share of the draw that was read and answered; fields: metadata field to its value at every
+    span of the frame; scores: behaviour to its score there.
     """
 
     name: str
@@ -69,6 +70,8 @@ class LabelledSet:
     samples: dict[str, Sample]
     refusals: dict[str, str]
     weight: Floats
+    pi: Floats
+    read: dict[str, float]
     words: Floats
     fields: dict[str, npt.NDArray[np.object_]]
     scores: dict[str, Floats]
@@ -83,6 +86,7 @@ class LabelledSet:
             max(1, round(float(weight.sum()))),
             round(float((weight * self.words[inside]).sum())),
             None if score is None else float(score[inside].mean()),
+            float(self.pi[inside].min()) * self.read.get(behaviour, 1.0) if inside.any() else None,
         )
 
     def values(self, field: str) -> list[str]:
@@ -160,7 +164,7 @@ class Measurer:
     ) -> LabelledSet:  # fmt: skip
         """Lay out one label set: its answered spans by behaviour, and its frame."""
         given = self._has_frame(name)
-        samples, refusals, kept = {}, {}, {}
+        samples, refusals, kept, read = {}, {}, {}, {}
         scores = spans.of(rows) if given else {}
         for behaviour in sorted(set(labels["behaviour"].to_pylist())):
             drawn = _where(labels, behaviour=behaviour)
@@ -176,6 +180,9 @@ class Measurer:
             sample = _sample(behaviour, corpus, name, answered, score)
             share = answered.num_rows / max(drawn.num_rows, 1)
             samples[behaviour] = replace(sample, pi=sample.pi * share)
+            if answered.num_rows:
+                drawn_with = answered["frame_pi"].to_numpy()
+                read[behaviour] = share * float(np.median(sample.pi / drawn_with))
             kept[behaviour] = answered
             if reason := _refusal(sample, set(drawn["method"].to_pylist())):
                 refusals[behaviour] = reason
@@ -185,6 +192,8 @@ class Measurer:
             samples,
             refusals,
             np.ones(frame.num_rows) if given else 1.0 / frame["pi"].to_numpy(),
+            frame["pi"].to_numpy(),
+            read,
             frame["n_words"].to_numpy().astype(float),
             {field: np.array(frame[field].to_pylist(), object) for field in FIELDS},
             scores,
@@ -205,7 +214,7 @@ class Measurer:
         if self._run("label", label_set)["started_at"] < self._run("index", corpus)["started_at"]:
             raise StageMissing(
                 f"corpus {corpus} was indexed again after label set {label_set} was imported",
-                "import the labels again: auditor label --import FILE",
+                "import the labels again, or draw anew: auditor label --import FILE, or --plan",
             )
 
     def _counted_rows(
@@ -332,7 +341,7 @@ _FRAMES = (
     'ORDER BY f.label_set, f.document_id, f.start, f."end"'
 )
 _LABELS = (
-    "SELECT l.*, f.multiplicity, d.corpus, {fields} FROM labels_resolved l "
+    "SELECT l.*, f.multiplicity, f.pi AS frame_pi, d.corpus, {fields} FROM labels_resolved l "
     'JOIN frames f USING (label_set, document_id, start, "end") '
     "JOIN documents d USING (document_id) WHERE l.pi IS NOT NULL "
     'ORDER BY l.behaviour, l.document_id, l.start, l."end"'

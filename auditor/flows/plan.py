@@ -1,7 +1,9 @@
 """Which passages, or which observed turns, a label set reads: drawn once, before any reading."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,11 +160,30 @@ def _check(tables: Tables, settings: PlanSettings) -> None:
     if settings.target is not None and not 0 < settings.target <= MILLION:
         raise UsageError(f"target is {settings.target} per million", "expected 1 to 1,000,000")
     name = settings.label_set
-    if tables.current("plan", name) or tables.current("label", name):
+    plans = tables.current("plan", name)
+    if plans and is_outdated(tables, plans[0]):
+        _set_aside(tables.paths.journals / name)
+    elif plans or tables.current("label", name):
         raise UsageError(
             f"label set {name!r} exists",
             f"read it: auditor label --set {name}; or draw another: --plan --set NAME",
         )
+
+
+def is_outdated(tables: Tables, plan: Mapping[str, Any]) -> bool:
+    """Whether a sample names spans of a text that was indexed again since it was drawn."""
+    corpus = json.loads(plan["summary"])["corpus"]
+    if corpus is None:
+        return False
+    indexed: str = tables.current("index", corpus)[0]["input_digest"]
+    return bool(indexed != plan["input_digest"])
+
+
+def _set_aside(journals: Path) -> None:
+    """Keep what was said of another text, where nobody takes it for answers to the new sample."""
+    if journals.is_dir():
+        number = len(list(journals.parent.glob(f"{journals.name}~*"))) + 1
+        journals.rename(journals.with_name(f"{journals.name}~{number}"))
 
 
 def _corpus(tables: Tables, asked: str | None) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from auditor.behaviours.spec import choose, cue_pattern, library_of
 from auditor.errors import StageMissing, UsageError
+from auditor.flows.plan import is_outdated
 from auditor.flows.recording import Started
 from auditor.labelling.adjudication import ADJUDICATED
 from auditor.labelling.codebook import (
@@ -111,8 +112,11 @@ def open_room(tables: Tables, label_set: str, behaviours: Sequence[str] = ()) ->
     if not runs:
         raise StageMissing(f"label set {label_set!r} is not planned", "auditor label --plan")
     plan = json.loads(runs[0]["summary"])
-    if plan["corpus"] is not None:
-        _check_index(tables, runs[0], plan["corpus"])
+    if is_outdated(tables, runs[0]):
+        raise StageMissing(
+            f"corpus {plan['corpus']} was indexed again after label set {label_set!r} was drawn",
+            f"draw it again: auditor label --plan --set {label_set}",
+        )
     library = library_of(tables.paths)
     if unknown := sorted(set(behaviours) - set(plan["behaviours"])):
         raise UsageError(
@@ -215,15 +219,6 @@ def _gather(tables: Tables, room: Room) -> dict[str, Any]:
     inputs = digest([plan, _said(readers)])
     started.finish(tables, label_set, plan, inputs, [path], len(rows), summary)
     return summary
-
-
-def _check_index(tables: Tables, plan: Mapping[str, Any], corpus: str) -> None:
-    """The sample names spans of the text that was indexed when it was drawn."""
-    if tables.current("index", corpus)[0]["input_digest"] != plan["input_digest"]:
-        raise StageMissing(
-            f"corpus {corpus} was indexed again after label set {plan['corpus']} was drawn",
-            "draw another sample: auditor label --plan --set NAME",
-        )
 
 
 def _item(row: Mapping[str, Any]) -> Item:

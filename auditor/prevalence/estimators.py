@@ -58,11 +58,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a sample was drawn from: its spans, their words and, where known, their mean score."""
+    """What a sample was drawn from: its spans, their words and, where known, their mean score.
+
+    least: the smallest inclusion probability of its spans, read or not, which bounds what one more
+    span could have added; None takes the smallest that was read.
+    """
 
     spans: int
     words: int
     score: float | None = None
+    least: float | None = None
 
 
 def estimate(
@@ -82,8 +87,10 @@ def estimate(
     amounts = assisted(sample, positive, inside, frame)
     method = PLAIN if amounts is None else ASSISTED
     amounts = positive.astype(float) if amounts is None else amounts
-    share = _interval(sample, amounts, inside, 1.0 / frame.spans)
-    unique = _interval(sample, positive.astype(float), inside, 1.0 / sample.multiplicity)
+    share = _interval(sample, amounts, inside, 1.0 / frame.spans, frame.least)
+    unique = _interval(
+        sample, positive.astype(float), inside, 1.0 / sample.multiplicity, frame.least
+    )
     counted = (amounts != 0.0) & inside
     return Prevalence(
         behaviour=sample.behaviour,
@@ -135,15 +142,23 @@ def residual_bound(sample: Sample, frame: Frame, below: float) -> Interval | Non
         return None
     unretrieved = sample.score < below
     share = _interval(
-        sample, (sample.present & unretrieved).astype(float), unretrieved, 1.0 / frame.spans
+        sample,
+        (sample.present & unretrieved).astype(float),
+        unretrieved,
+        1.0 / frame.spans,
+        frame.least,
     )
     return _capped(share.scaled(MILLION), MILLION)
 
 
-def _interval(sample: Sample, amounts: Floats, inside: Mask, scale: Floats | float) -> Interval:
+def _interval(
+    sample: Sample, amounts: Floats, inside: Mask, scale: Floats | float, least: float | None
+) -> Interval:
     if not inside.any():
         return Interval(None, None, None)
     heaviest = float(np.max(np.where(inside, scale / sample.pi, 0.0)))
+    if least is not None:
+        heaviest = max(heaviest, float(np.max(scale)) / least)
     return fay_feuer(_totals(sample, amounts, scale), heaviest)
 
 
