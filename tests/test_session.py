@@ -12,7 +12,8 @@ import pytest
 from textual.pilot import Pilot
 
 from auditor.behaviours.spec import choose, read_library
-from auditor.cli.session import Pace, Session, SessionSummary, run_session
+from auditor.cli.session import Session, SessionSummary, run_session
+from auditor.cli.session_layout import Pace
 from auditor.errors import UsageError
 from auditor.labelling.codebook import Item, passage_codebook
 from auditor.labelling.journal import Journal, read_earlier, read_journal
