@@ -197,7 +197,7 @@ def test_calibrated_probabilities_add_up_to_the_weighted_positives() -> None:
     rng = np.random.default_rng(1)
     wanted = np.repeat([1.0, 0.0], [10, 90])[:, None].astype(np.float32)
     sums = (rng.normal(size=(100, 1)) + 2 * wanted).astype(np.float32)
-    ones, nil = np.ones(1, np.float32), np.zeros(1, np.float32)
+    ones, nil = np.ones((FOLDS + 1, 1), np.float32), np.zeros((FOLDS + 1, 1), np.float32)
     bare = Heads(
         ("b",),
         np.ones((FOLDS + 1, 1, 1), np.float32),
@@ -205,7 +205,7 @@ def test_calibrated_probabilities_add_up_to_the_weighted_positives() -> None:
         ones,
         nil,
     )
-    heads = calibrate(bare, sums, wanted, np.full(100, 0.1))
+    heads = calibrate(bare, sums, wanted, np.full(100, 0.1), np.arange(100) % FOLDS)
     assert heads.probabilities(sums).mean() == pytest.approx(105 / 1010, rel=1e-4)
 
 
@@ -214,7 +214,7 @@ def test_a_rare_span_weighs_what_it_stands_for_in_the_calibration() -> None:
     wanted = np.repeat([1.0, 0.0, 1.0, 0.0], [8, 92, 2, 8])[:, None].astype(np.float32)
     pi = np.repeat([1.0, 0.01], [100, 10])
     sums = np.random.default_rng(2).normal(size=(110, 1)).astype(np.float32)
-    ones, nil = np.ones(1, np.float32), np.zeros(1, np.float32)
+    ones, nil = np.ones((FOLDS + 1, 1), np.float32), np.zeros((FOLDS + 1, 1), np.float32)
     bare = Heads(
         ("b",),
         np.ones((FOLDS + 1, 1, 1), np.float32),
@@ -222,7 +222,8 @@ def test_a_rare_span_weighs_what_it_stands_for_in_the_calibration() -> None:
         ones,
         nil,
     )
-    probability = calibrate(bare, sums, wanted, pi).probabilities(sums)[:, 0]
+    fitted = calibrate(bare, sums, wanted, pi, np.arange(110) % FOLDS)
+    probability = fitted.probabilities(sums)[:, 0]
     assert (probability / pi).sum() / (1 / pi).sum() == pytest.approx(208.5 / 1101, rel=1e-3)
 
 

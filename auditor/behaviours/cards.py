@@ -92,7 +92,8 @@ def _several_documents(evidence: Evidence) -> bool:
 
 def _calibration(evidence: Evidence) -> Iterator[tuple[dict[str, int], float, float]]:
     """Mean probability and weighted share of positives, in bins of equal numbers of spans."""
-    order = np.argsort(evidence.probability, kind="stable")
+    drawn = np.flatnonzero(~np.isnan(evidence.pi))
+    order = drawn[np.argsort(evidence.probability[drawn], kind="stable")]
     for rows in np.array_split(order, BINS):
         if not len(rows):
             continue

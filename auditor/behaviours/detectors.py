@@ -38,7 +38,8 @@ def fit_detectors(training: TrainingSet, features: Floats, stage: int) -> Detect
     )
     own = training.labelled
     sums = heads.sums(features[own], training.fold[own])
-    return Detectors(stage, calibrate(heads, sums, training.present[own], training.pi[own]), sums)
+    known = calibrate(heads, sums, training.present[own], training.pi[own], training.fold[own])
+    return Detectors(stage, known, sums)
 
 
 def cards(
@@ -47,7 +48,7 @@ def cards(
     """Rows of `cards` for every behaviour that labelled spans were read for."""
     own = training.labelled
     heads = detectors.heads
-    probability = 1.0 / (1.0 + np.exp(-(detectors.sums * heads.slope + heads.intercept)))
+    probability = heads.calibrated(detectors.sums, training.fold[own])
     kinds = np.array([text.reader_kind for text in training.texts], object)[own]
     for column, name in enumerate(training.behaviours):
         truth = training.present[own][:, column]

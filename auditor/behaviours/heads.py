@@ -31,7 +31,8 @@ class Heads:
     """Heads over one set of features.
 
     weights: (FOLDS + 1, features, names), bias: (FOLDS + 1, names), the last being the average of
-    the folds; slope, intercept: (names,), of the calibration.
+    the folds; slope, intercept: (FOLDS + 1, names), of the calibration, which like the head itself
+    knows no label of the fold's documents.
     """
 
     names: tuple[str, ...]
@@ -56,9 +57,12 @@ class Heads:
 
     def probabilities(self, features: Floats, fold: Ints | None = None) -> Floats:
         """Calibrated probability of each name; (n, features) to (n, names)."""
-        return np.asarray(
-            expit(self.sums(features, fold) * self.slope + self.intercept), np.float32
-        )
+        return self.calibrated(self.sums(features, fold), fold)
+
+    def calibrated(self, sums: Floats, fold: Ints | None = None) -> Floats:
+        """Probabilities of weighted sums; (n, names) to (n, names)."""
+        which = LIBRARY if fold is None else fold
+        return np.asarray(expit(sums * self.slope[which] + self.intercept[which]), np.float32)
 
 
 def fit_heads(
@@ -78,7 +82,7 @@ def fit_heads(
     with threadpool_limits(1):  # fits this small lose more to threads than they gain
         weights, bias = _fit_folds(small, wanted, weight, fold, regularisation)
     full = weights if basis is None else np.einsum("dk,fkn->fdn", basis, weights)
-    ones = np.ones(len(names), np.float32)
+    ones = np.ones((FOLDS + 1, len(names)), np.float32)
     return Heads(tuple(names), full.astype(np.float32), bias, ones, np.zeros_like(ones))
 
 
@@ -122,23 +126,25 @@ def compress(features: Floats) -> tuple[Floats, Floats | None]:
     return (vectors[:, order] * root).astype(np.float32), basis
 
 
-def calibrate(heads: Heads, sums: Floats, wanted: Floats, pi: Doubles) -> Heads:
-    """Calibrate heads on labelled spans they did not learn from.
+def calibrate(heads: Heads, sums: Floats, wanted: Floats, pi: Doubles, fold: Ints) -> Heads:
+    """Calibrate heads on labelled spans they did not learn from, each fold on the others' spans.
 
     sums: (n, names) out of fold; wanted: (n, names), nan where unknown; pi: inclusion
-    probabilities. The slope is Platt's (1999), unweighted, with his half-counts; the intercept
-    makes the mean probability over the frame the estimated prevalence, half an event added, because
-    a sample drawn for rare behaviours holds far more of them than the corpus.
+    probabilities, nan where none was stated; fold: (n,). The slope is Platt's (1999), unweighted;
+    the intercept makes the mean probability over the frame the estimated prevalence, half an event
+    added, because a sample drawn for rare behaviours holds far more of them than the corpus.
     """
     slope, intercept = heads.slope.copy(), heads.intercept.copy()
     for column in range(len(heads.names)):
-        known = ~np.isnan(wanted[:, column])
-        x, y = sums[known, column].astype(float), wanted[known, column].astype(float)
-        if len(np.unique(y)) < 2:
-            continue
-        model = LogisticRegression(C=1e3, max_iter=MOST_ITERATIONS).fit(x[:, None], y)
-        slope[column] = max(float(model.coef_[0, 0]), 1e-3)
-        intercept[column] = _centre(slope[column] * x, y, 1.0 / pi[known])
+        known = ~np.isnan(wanted[:, column]) & ~np.isnan(pi)
+        for number in (*range(FOLDS), LIBRARY):
+            rows = known & (fold != number)
+            x, y = sums[rows, column].astype(float), wanted[rows, column].astype(float)
+            if len(np.unique(y)) < 2:
+                continue
+            model = LogisticRegression(C=1e3, max_iter=MOST_ITERATIONS).fit(x[:, None], y)
+            slope[number, column] = max(float(model.coef_[0, 0]), 1e-3)
+            intercept[number, column] = _centre(slope[number, column] * x, y, 1.0 / pi[rows])
     return replace(heads, slope=slope, intercept=intercept)
 
 

@@ -29,7 +29,8 @@ class Text:
     """One text with what is known of it.
 
     present: behaviour to whether it is portrayed, only where somebody looked; framings: behaviour
-    to facet to value; document: 0 for a library text; pi: inclusion probability, 1 for the library.
+    to facet to value; document: 0 for a library text; pi: inclusion probability,
+    1 for the library, nan where a label states none.
     """
 
     text: str

@@ -78,15 +78,16 @@ def _items(file: str) -> Iterator[dict[str, str]]:
     from auditor.errors import BadInput
 
     try:
-        lines = sys.stdin if file == "-" else Path(file).open(encoding="utf-8")  # noqa: SIM115
+        lines = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115
     except OSError as error:
         raise BadInput(f"{file}: {error.strerror}", EXAMPLE) from error
     with lines:
         for number, line in enumerate(lines, 1):
             try:
-                item = json.loads(line)
+                item = json.loads(line.decode())
                 if not isinstance(item["text"], str):
                     raise TypeError("text is not a string")
+                item["text"].encode()
             except (ValueError, KeyError, TypeError) as error:
                 raise BadInput(
                     f"{file} line {number}: {error}", "each line is {id?, text}"

@@ -23,7 +23,7 @@ def command(
     target: Annotated[
         float | None, typer.Option(help="Lowest rate to measure, per million passages.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     of: Annotated[str, typer.Option(help="passages or transcripts.")] = "passages",
     reader: Annotated[str, typer.Option(help="Who reads; each reader is blind to others.")] = "",
     judge: Annotated[

@@ -132,7 +132,7 @@ def _write(
     started.finish(
         tables,
         label_set,
-        settings=digest(summary["codebook"]),
+        settings=digest([summary["codebook"], summary["reader_kinds"]]),
         inputs=digest(files),
         outputs=paths,
         rows=labels.num_rows,

@@ -19,7 +19,14 @@ from auditor.behaviours.cards import framing_card
 from auditor.behaviours.features import cue_counts, stage1_features, stage2_features
 from auditor.behaviours.heads import Heads
 from auditor.behaviours.spec import Behaviour, library_of, read_library
-from auditor.behaviours.training import FOLDS, Text, TrainingSet, library_texts, training_set
+from auditor.behaviours.training import (
+    FOLDS,
+    LIBRARY,
+    Text,
+    TrainingSet,
+    library_texts,
+    training_set,
+)
 from auditor.flows.recording import Started, is_done
 from auditor.flows.spans import labelled_texts
 from auditor.framing.classifiers import FramingHeads, Mentions, find_mentions, fit_framing
@@ -61,7 +68,9 @@ def learn(tables: Tables, stage: int, encoder: Encoder, progress: Progress) -> L
     """Fit a stage's heads from library and labels, unless that is already done; returns them."""
     library = library_of(tables.paths)
     settings = _settings(library, stage, encoder)
-    inputs = digest(sorted(run["input_digest"] for run in _teaching(tables)))
+    inputs = digest(
+        sorted(run["input_digest"] + run["settings_digest"] for run in _teaching(tables))
+    )
     group = f"stage{stage}"
     if not is_done(tables, "learn", group, settings, inputs):
         started = Started("learn", ("numpy", "scikit-learn"))
@@ -235,10 +244,10 @@ def _head_rows(stage: int, facet: str | None, heads: Heads) -> list[dict[str, An
         {
             "stage": stage, "facet": facet, "name": name, "fold": fold,
             "weights": heads.weights[fold, :, column], "bias": heads.bias[fold, column],
-            "slope": heads.slope[column], "intercept": heads.intercept[column],
+            "slope": heads.slope[fold, column], "intercept": heads.intercept[fold, column],
         }
         for column, name in enumerate(heads.names)
-        for fold in range(FOLDS)
+        for fold in (*range(FOLDS), LIBRARY)
     ]  # fmt: skip
 
 
@@ -258,16 +267,16 @@ def _learned(
 
 
 def _heads(rows: pa.Table, names: Sequence[str]) -> Heads:
-    """Put heads together from their rows; the last fold is the average of all."""
+    """Put heads together from their rows; the last fold, LIBRARY, is the average of all."""
     column = {name: number for number, name in enumerate(names)}
     width = len(rows["weights"][0])
     weights = np.zeros((FOLDS + 1, width, len(names)), np.float32)
     bias = np.zeros((FOLDS + 1, len(names)), np.float32)
-    slope, intercept = np.ones(len(names), np.float32), np.zeros(len(names), np.float32)
+    slope, intercept = np.ones_like(bias), np.zeros_like(bias)
     stacked = rows["weights"].combine_chunks().flatten().to_numpy().reshape(-1, width)
     for number, row in enumerate(rows.drop_columns(["weights"]).to_pylist()):
         where = column[row["name"]]
         weights[row["fold"], :, where], bias[row["fold"], where] = stacked[number], row["bias"]
-        slope[where], intercept[where] = row["slope"], row["intercept"]
-    weights[-1], bias[-1] = weights[:-1].mean(axis=0), bias[:-1].mean(axis=0)
+        slope[row["fold"], where] = row["slope"]
+        intercept[row["fold"], where] = row["intercept"]
     return Heads(tuple(names), weights, bias, slope, intercept)

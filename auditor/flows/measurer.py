@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from auditor.behaviours.spec import Behaviour, library_of
 from auditor.errors import StageMissing
 from auditor.flows.recording import need_index
+from auditor.flows.score import need_fresh_scores
 from auditor.flows.span_scores import SpanScores
 from auditor.prevalence.estimators import (
     Frame,
@@ -61,7 +62,7 @@ class LabelledSet:
     """One label set in one corpus: a sample a behaviour, and the frame it was drawn from.
 
     weight: (spans,) 1, or 1/pi where no frame was given; pi: (spans,) as drawn; read: behaviour to
-    the share of the draw that was read and answered; fields: metadata field to its value at every
+    the share of the draw that was read; fields: metadata field to its value at every
     span of the frame; scores: behaviour to its score there.
     """
 
@@ -89,6 +90,11 @@ class LabelledSet:
             float(self.pi[inside].min()) * self.read.get(behaviour, 1.0) if inside.any() else None,
         )
 
+    def codes(self, target: Target) -> bool:
+        """Whether every positive has a value of each facet that a target names."""
+        sample = self.samples[target.behaviour]
+        return not any(None in sample.facets[facet][sample.present] for facet in target.framing)
+
     def values(self, field: str) -> list[str]:
         """The values a field has in the frame."""
         return sorted(set(self.fields[field].tolist()))
@@ -104,6 +110,8 @@ class Measurer:
         self.catalogue = Catalogue(tables)
         self.library = library_of(tables.paths)
         self.corpora = [run["corpus"] for run in tables.current("index")]
+        for corpus in self.corpora:
+            need_fresh_scores(tables, corpus)
         self.sets = list(self._labelled_sets())
 
     def rows(
@@ -129,17 +137,13 @@ class Measurer:
         """
         behaviour = self.library[target.behaviour]
         if behaviour.rule:
-            return next(self._counted_rows(behaviour, corpus, None))
+            return next(self._counted_rows(behaviour, corpus, None), None)
         sets = [s for s in self.sets if s.corpus == corpus and behaviour.id in s.samples]
+        sets = [s for s in sets if behaviour.id not in s.refusals and s.codes(target)]
         if not sets:
             return None
         largest = max(sets, key=lambda s: len(s.samples[behaviour.id].present))
-        sample = largest.samples[behaviour.id]
-        if behaviour.id in largest.refusals:
-            return None
-        if any(None in sample.facets[facet][sample.present] for facet in target.framing):
-            return None
-        return estimate(sample, largest.frame(behaviour.id), target)
+        return estimate(largest.samples[behaviour.id], largest.frame(behaviour.id), target)
 
     def _labelled_sets(self) -> Iterator[LabelledSet]:
         fields = ", ".join(f"{sql} AS {name}" for name, sql in FIELDS.items())
@@ -168,23 +172,12 @@ class Measurer:
         scores = spans.of(rows) if given else {}
         for behaviour in sorted(set(labels["behaviour"].to_pylist())):
             drawn = _where(labels, behaviour=behaviour)
-            answered = drawn.filter(pc.is_valid(drawn["present"]))
-            missing = drawn.num_rows - answered.num_rows
-            if missing > MOST_MISSING * drawn.num_rows:
-                refusals[behaviour] = (
-                    f"{missing} of {drawn.num_rows} spans read have no usable answer"
-                )
-            score = None
-            if behaviour in scores:
-                score = spans.of_labels(behaviour, answered)
-            sample = _sample(behaviour, corpus, name, answered, score)
-            share = answered.num_rows / max(drawn.num_rows, 1)
-            samples[behaviour] = replace(sample, pi=sample.pi * share)
-            if answered.num_rows:
-                drawn_with = answered["frame_pi"].to_numpy()
-                read[behaviour] = share * float(np.median(sample.pi / drawn_with))
-            kept[behaviour] = answered
-            if reason := _refusal(sample, set(drawn["method"].to_pylist())):
+            score = spans.of_labels(behaviour, drawn) if behaviour in scores else None
+            samples[behaviour] = _sample(behaviour, corpus, name, drawn, score)
+            kept[behaviour] = drawn
+            read[behaviour] = float(np.median(samples[behaviour].pi / drawn["frame_pi"].to_numpy()))
+            methods = set(drawn["method"].to_pylist())
+            if reason := _refusal(samples[behaviour], methods):
                 refusals[behaviour] = reason
         return LabelledSet(
             name,
@@ -291,7 +284,10 @@ def _framing_rows(sample: Sample, whole: Frame, by: str) -> Iterator[Prevalence]
 
 def _refusal(sample: Sample, methods: set[str]) -> str | None:
     """Why these labels cannot give a rate; None where they can."""
-    read, shown = len(sample.present), int(sample.present.sum())
+    drawn, missing = len(sample.present), int(sample.missing.sum())
+    if missing > MOST_MISSING * drawn:
+        return f"{missing} of {drawn} spans read have no usable answer"
+    read, shown = drawn - missing, int(sample.present.sum())
     if read > 1 and shown == read:
         return f"all {read} spans read portray it: labels without negatives say nothing of a rate"
     fewest, share = SURE_JUDGE
@@ -317,7 +313,8 @@ def _sample(
         document=rows["document_id"].to_numpy(),
         pi=rows["pi"].to_numpy(),
         multiplicity=rows["multiplicity"].to_numpy().astype(float),
-        present=rows["present"].to_numpy(zero_copy_only=False).astype(bool),
+        present=pc.fill_null(rows["present"], False).to_numpy(zero_copy_only=False).astype(bool),
+        missing=pc.is_null(rows["present"]).to_numpy(zero_copy_only=False),
         facets={f: np.array(rows[f].to_pylist(), object) for f in (*FACETS, *OPTIONAL_FACETS)},
         score=score,
     )

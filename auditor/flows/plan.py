@@ -1,6 +1,7 @@
 """Which passages, or which observed turns, a label set reads: drawn once, before any reading."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow as pa
 from auditor.behaviours.spec import choose, library_of
 from auditor.errors import StageMissing, UsageError
 from auditor.flows.recording import Started, need_text
+from auditor.flows.score import need_fresh_scores
 from auditor.flows.span_scores import SpanScores, unpacked
 from auditor.labelling.sampling import (
     BANDS,
@@ -73,12 +75,13 @@ def plan_passages(tables: Tables, settings: PlanSettings) -> dict[str, Any]:
     corpus = _corpus(tables, settings.corpus)
     learned = [b.id for b in choose(library_of(tables.paths), settings.behaviours) if not b.rule]
     passages = Catalogue(tables).query(_PASSAGES, {"corpus": corpus})
+    need_fresh_scores(tables, corpus)
     stored = tables.read("scores", "score", corpus).sort_by("passage_id")
     names = [name for name in learned if name in stored.column_names]
     if not names:
         raise UsageError("none of these behaviours is learned", "exact rules need no labels")
     scores = np.stack([unpacked(stored[name]) for name in names], axis=1).astype(np.float32)
-    uniform = permanent_uniforms(passages["passage_id"].to_numpy(), settings.seed)
+    uniform = permanent_uniforms(passages["passage_id"].to_numpy(), _seed(settings))
     read = _read_before(tables, corpus, names, scores)
     target = settings.target / MILLION if settings.target else None
     draw = draw_sample(scores, uniform, settings.n, target, read)
@@ -121,7 +124,7 @@ def plan_turns(tables: Tables, settings: PlanSettings) -> dict[str, Any]:
         raise StageMissing("no transcript is observed", "auditor observe FILE comes first")
     learned = [b.id for b in choose(library_of(tables.paths), settings.behaviours) if not b.rule]
     pi = min(1.0, settings.n / turns.num_rows)
-    draw = permanent_uniforms(_turn_ids(turns), settings.seed) / pi
+    draw = permanent_uniforms(_turn_ids(turns), _seed(settings)) / pi
     rows = turns
     label_set = pa.array([settings.label_set] * turns.num_rows, pa.string())
     for name, column in (
@@ -154,7 +157,20 @@ def _turn_ids(turns: pa.Table) -> npt.NDArray[np.uint64]:
     return np.array([int(digest(list(row.values()))[:16], 16) for row in turns.to_pylist()], "u8")
 
 
+def _seed(settings: PlanSettings) -> int:
+    """A seed of its own for each label set.
+
+    A second set's probabilities rest on the first one's labels: with the same random numbers a span
+    would be likelier drawn because it was drawn before.
+    """
+    return int(digest([settings.label_set, settings.seed])[:12], 16)
+
+
 def _check(tables: Tables, settings: PlanSettings) -> None:
+    if not re.fullmatch(r"\w[\w.@-]*", settings.label_set):
+        raise UsageError(
+            f"label set {settings.label_set!r}", "a name of letters, digits and . @ - _"
+        )
     if settings.n < 1:
         raise UsageError(f"cannot draw {settings.n} spans", "give --n a number above 0")
     if settings.target is not None and not 0 < settings.target <= MILLION:

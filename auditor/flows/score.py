@@ -4,7 +4,7 @@ The text is read once, for the cues; after new labels a corpus is scored again w
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from auditor.behaviours.features import cue_counts, stage1_features
-from auditor.behaviours.spec import library_of
+from auditor.behaviours.spec import Behaviour, library_of
 from auditor.behaviours.spike_ins import read_spike_ins
 from auditor.behaviours.training import fold_of
+from auditor.errors import StageMissing
 from auditor.flows.learning import Learned, features_of, learn
 from auditor.flows.recording import Started, is_done
 from auditor.framing.classifiers import FramingHeads
@@ -64,7 +65,7 @@ def count_cues(tables: Tables, corpus: str, progress: Progress) -> None:
     started = Started("cues", ("pyarrow",))
     library = library_of(tables.paths)
     [index] = tables.current("index", corpus)
-    settings, inputs = digest({b.id: b.pattern for b in library.values()}), index["input_digest"]
+    settings, inputs = _patterns(library), index["input_digest"]
     if is_done(tables, "cues", corpus, settings, inputs):
         return
     passages = Catalogue(tables).query(_TEXTS, {"corpus": corpus})
@@ -83,6 +84,25 @@ def count_cues(tables: Tables, corpus: str, progress: Progress) -> None:
     path = tables.write("cues", corpus, table)
     summary = {"passages": passages.num_rows, "behaviours": len(counted)}
     started.finish(tables, corpus, settings, inputs, [path], passages.num_rows, summary)
+
+
+def need_fresh_scores(tables: Tables, corpus: str) -> None:
+    """Raise StageMissing where a corpus's scores are of another index or another library."""
+    [index] = tables.current("index", corpus)
+    for stage in ("cues", "score"):
+        runs = tables.current(stage, corpus)
+        if not runs or runs[0]["input_digest"] != index["input_digest"]:
+            raise StageMissing(f"corpus {corpus} is not scored as it was indexed", "auditor detect")
+    if tables.current("cues", corpus)[0]["settings_digest"] != _patterns(library_of(tables.paths)):
+        raise StageMissing(
+            f"corpus {corpus} was scored with other behaviours than the library holds",
+            "auditor detect",
+        )
+
+
+def _patterns(library: Mapping[str, Behaviour]) -> str:
+    """What cues and rules are counted by."""
+    return digest({behaviour.id: behaviour.pattern for behaviour in library.values()})
 
 
 def stored_vectors(column: pa.Array) -> Floats:

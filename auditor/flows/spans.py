@@ -40,12 +40,17 @@ def labelled_texts(tables: Tables) -> list[Text]:
             framings[span][row["behaviour"]] = coded
     return [
         Text(
-            texts[span], present[span], framings[span], span[0], row["genre"], row["pi"] or 1.0,
+            texts[span],
+            present[span],
+            framings[span],
+            span[0],
+            row["genre"],
+            float("nan") if row["pi"] is None else row["pi"],
             row["reader_kind"],
         )
         for span, row in facts.items()
         if span in texts
-    ]  # fmt: skip
+    ]
 
 
 def _span_texts(catalogue: Catalogue) -> dict[Span, str]:

@@ -8,7 +8,7 @@ the error away (`assisted`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,9 @@ class Sample:
 
     Arrays have one entry a span: document, inclusion probability, copies of the passage it lies in,
     whether the behaviour is present, facet → value where it is, and the detector's score of each
-    span, from heads that saw no label of its document; None where nothing was scored.
+    span, from heads that saw no label of its document; None where nothing was scored. missing:
+    spans read without a usable answer, or with answers that contradict each other: absent in the
+    estimate and the lower limit, present in the upper one, since nobody knows.
     """
 
     behaviour: str
@@ -47,6 +49,12 @@ class Sample:
     present: Mask
     facets: Mapping[str, npt.NDArray[np.object_]]
     score: Floats | None = None
+    missing: Mask = field(default_factory=lambda: np.zeros(0, bool))
+
+    def __post_init__(self) -> None:
+        """Nothing is missing unless it is said to be."""
+        if len(self.missing) != len(self.present):
+            object.__setattr__(self, "missing", np.zeros(len(self.present), bool))
 
     def positives(self, target: Target) -> Mask:
         """Which spans show the target."""
@@ -91,6 +99,7 @@ def estimate(
     unique = _interval(
         sample, positive.astype(float), inside, 1.0 / sample.multiplicity, frame.least
     )
+    read = inside & ~sample.missing
     counted = (amounts != 0.0) & inside
     return Prevalence(
         behaviour=sample.behaviour,
@@ -103,7 +112,7 @@ def estimate(
         exposure=_capped(share.scaled(frame.spans), frame.spans),
         unique=_capped(unique, frame.spans),
         frame_size=frame.spans,
-        labels=int(inside.sum()),
+        labels=int(read.sum()),
         positives=int(positive.sum()),
         method=method,
         calibrated=True,
@@ -159,7 +168,12 @@ def _interval(
     heaviest = float(np.max(np.where(inside, scale / sample.pi, 0.0)))
     if least is not None:
         heaviest = max(heaviest, float(np.max(scale)) / least)
-    return fay_feuer(_totals(sample, amounts, scale), heaviest)
+    seen = fay_feuer(_totals(sample, amounts, scale), heaviest)
+    unknown = sample.missing & inside
+    if not unknown.any():
+        return seen
+    most = fay_feuer(_totals(sample, amounts + unknown, scale), heaviest)
+    return Interval(seen.estimate, seen.low, most.high)
 
 
 def _totals(sample: Sample, amounts: Floats, scale: Floats | float) -> Floats:
@@ -181,7 +195,7 @@ def refused(behaviour: str, corpus: str, sample: Sample, frame: Frame, reason: s
     row = _over_all(behaviour, corpus, nothing, frame, None, None)
     return replace(
         row,
-        labels=len(sample.present),
+        labels=int((~sample.missing).sum()),
         positives=int(sample.present.sum()),
         method="refused",
         calibrated=False,

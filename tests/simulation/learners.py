@@ -60,7 +60,7 @@ def read_and_learn(world: Learnable, rng: np.random.Generator) -> tuple[Sample, 
     wanted = present[:, None].astype(np.float32)
     weight = np.ones(len(chosen), np.float32)
     heads = fit_heads(["planted"], features, wanted, weight, fold, regularisation=0.1)
-    heads = calibrate(heads, heads.sums(features, fold), wanted, pi)
+    heads = calibrate(heads, heads.sums(features, fold), wanted, pi, fold)
     everywhere = np.mean(
         [heads.probabilities(world.features, np.full(FRAME, k)).mean() for k in range(FOLDS)]
     )
