@@ -141,12 +141,17 @@ def test_items_are_read_in_the_order_of_their_draws(drawn: Path) -> None:
     assert draws == sorted(draws)
 
 
-def test_a_draw_depends_on_the_passages_and_the_seed_alone(own: Audit) -> None:
-    for name, seed in (("again", 0), ("other", 1)):
-        own.plan_labels(*BEHAVIOURS, n=60, label_set=name, seed=seed)
-    first, again, other = (own.reading_room(n).items for n in ("sample", "again", "other"))
-    assert first == again
-    assert set(first) != set(other)
+def test_label_sets_share_no_random_numbers_and_a_set_is_drawn_alike_anywhere(
+    own: Audit, tmp_path: Path
+) -> None:
+    """The second set's probabilities rest on the first one's labels: its luck must be its own."""
+    shutil.copytree(own.root, tmp_path / "twin")
+    for audit in (own, Audit.open(tmp_path / "twin")):
+        audit.plan_labels(*BEHAVIOURS, n=60, label_set="more")
+    own.plan_labels(*BEHAVIOURS, n=60, label_set="other", seed=1)
+    first, more, other = (own.reading_room(name).items for name in ("sample", "more", "other"))
+    assert more == Audit.open(tmp_path / "twin").reading_room("more").items
+    assert set(first) != set(more) != set(other)
 
 
 def test_a_planned_set_cannot_be_planned_twice(own: Audit) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import multinomial_proportions_confint
 
@@ -106,6 +106,7 @@ positives = st.lists(
 
 
 @given(read=positives)
+@example(read=[("condemn", 0.5, 1), ("condemn", 0.08501826746901245, 2)])
 def test_shares_add_up_to_one_and_lie_in_their_limits(read: list[tuple[str, float, int]]) -> None:
     stance, pi, document = map(list, zip(*read, strict=True))
     found = shares(sample(stance, pi, document))
@@ -120,6 +121,10 @@ def test_shares_add_up_to_one_and_lie_in_their_limits(read: list[tuple[str, floa
 
 
 @given(read=positives, factor=st.floats(0.1, 1.0))
+@example(
+    read=[("endorse", 1.0, 2), ("endorse", 0.75, 3), ("endorse", 0.5625, 1), ("endorse", 1.0, 2)],
+    factor=0.109375,
+)
 def test_weights_matter_only_beside_each_other(
     read: list[tuple[str, float, int]], factor: float
 ) -> None:

@@ -17,6 +17,9 @@ from auditor.statistics.intervals import LEVEL
 
 Floats = npt.NDArray[np.float64]
 
+ROUNDING = 1e-9
+"""A spread of shares below this is one value for all, but for the last digits."""
+
 
 def framing_shares(sample: Sample, facet: str, values: Sequence[str]) -> dict[str, Interval]:
     """Share of a behaviour's coded positives that have each value of a facet.
@@ -29,12 +32,12 @@ def framing_shares(sample: Sample, facet: str, values: Sequence[str]) -> dict[st
         return {}
     found = np.array([(sample.facets[facet][coded] == value) for value in values], float)
     weight = 1.0 / sample.pi[coded]
-    shares = found @ weight / weight.sum()
+    shares = np.minimum(found @ weight / weight.sum(), 1.0)
     size = effective_size(sample.document[coded], weight, found, shares)
     counts = shares * size
     limits = multinomial_proportions_confint(counts, alpha=1.0 - LEVEL, method="goodman")
     return {
-        value: Interval(float(share), float(low), float(high))
+        value: Interval(float(share), float(low), min(float(high), 1.0))
         for value, share, (low, high) in zip(values, shares, limits, strict=True)
     }
 
@@ -57,7 +60,7 @@ def effective_size(
     documents = _kish(np.bincount(cluster, weights=weight).astype(float))
     errors = (found - shares[:, None]) * weight / weight.sum()
     spread = sum(float(np.square(np.bincount(cluster, weights=row)).sum()) for row in errors)
-    size = documents if simple == 0.0 else min(kish, simple / spread) if spread > 0.0 else kish
+    size = documents if simple < ROUNDING else min(kish, simple / spread) if spread else kish
     return max(1.0, size * _few(len(weight), documents, len(shares)))
 
 
