@@ -192,19 +192,18 @@ def test_every_span_of_a_document_is_in_the_documents_fold(detected: Audit) -> N
     assert fold_of(0) == LIBRARY
 
 
+def uncalibrated_heads() -> Heads:
+    """Heads of one behaviour over one feature, which they pass on as it is."""
+    ones, nil = np.ones((FOLDS + 1, 1), np.float32), np.zeros((FOLDS + 1, 1), np.float32)
+    return Heads(("b",), np.ones((FOLDS + 1, 1, 1), np.float32), nil, ones, nil)
+
+
 def test_calibrated_probabilities_add_up_to_the_weighted_positives() -> None:
     """10 of 100 spans drawn one in ten: 100 of 1,000, with half an event of 10 on either side."""
     rng = np.random.default_rng(1)
     wanted = np.repeat([1.0, 0.0], [10, 90])[:, None].astype(np.float32)
     sums = (rng.normal(size=(100, 1)) + 2 * wanted).astype(np.float32)
-    ones, nil = np.ones((FOLDS + 1, 1), np.float32), np.zeros((FOLDS + 1, 1), np.float32)
-    bare = Heads(
-        ("b",),
-        np.ones((FOLDS + 1, 1, 1), np.float32),
-        np.zeros((FOLDS + 1, 1), np.float32),
-        ones,
-        nil,
-    )
+    bare = uncalibrated_heads()
     heads = calibrate(bare, sums, wanted, np.full(100, 0.1), np.arange(100) % FOLDS)
     assert heads.probabilities(sums).mean() == pytest.approx(105 / 1010, rel=1e-4)
 
@@ -214,14 +213,7 @@ def test_a_rare_span_weighs_what_it_stands_for_in_the_calibration() -> None:
     wanted = np.repeat([1.0, 0.0, 1.0, 0.0], [8, 92, 2, 8])[:, None].astype(np.float32)
     pi = np.repeat([1.0, 0.01], [100, 10])
     sums = np.random.default_rng(2).normal(size=(110, 1)).astype(np.float32)
-    ones, nil = np.ones((FOLDS + 1, 1), np.float32), np.zeros((FOLDS + 1, 1), np.float32)
-    bare = Heads(
-        ("b",),
-        np.ones((FOLDS + 1, 1, 1), np.float32),
-        np.zeros((FOLDS + 1, 1), np.float32),
-        ones,
-        nil,
-    )
+    bare = uncalibrated_heads()
     fitted = calibrate(bare, sums, wanted, pi, np.arange(110) % FOLDS)
     probability = fitted.probabilities(sums)[:, 0]
     assert (probability / pi).sum() / (1 / pi).sum() == pytest.approx(208.5 / 1101, rel=1e-3)

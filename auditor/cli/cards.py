@@ -63,9 +63,10 @@ def _row(auc: Card, cards: Sequence[Card]) -> tuple[object, ...]:
 
 
 def _text(card: Card) -> str:
-    if card["low"] is None:
-        return f"{card['estimate']:.2f}"
-    return f"{card['estimate']:.2f} ({card['low']:.2f} to {card['high']:.2f})"
+    from auditor.cli import console
+    from auditor.records import Interval
+
+    return console.share_text(Interval(card["estimate"], card["low"], card["high"]))
 
 
 def _recall(cards: Sequence[Card]) -> str:

@@ -124,6 +124,15 @@ def interval_text(interval: Interval) -> str:
     return f"{_number(interval.estimate)} ({_number(interval.low)} to {_number(interval.high)})"
 
 
+def share_text(interval: Interval) -> str:
+    """A share, a kappa or a score with its limits, two decimals; - where there is none."""
+    if interval.estimate is None:
+        return "-"
+    if interval.low is None or interval.high is None:
+        return f"{interval.estimate:.2f}"
+    return f"{interval.estimate:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 or value == 0 else f"{value:.2g}"
 

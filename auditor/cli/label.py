@@ -183,11 +183,10 @@ def _write_agreement(found: dict[str, Any]) -> None:
 
 
 def _interval(interval: dict[str, Any]) -> str:
-    if interval["estimate"] is None:
-        return "-"
-    if interval["low"] is None:
-        return f"{interval['estimate']:.2f}"
-    return f"{interval['estimate']:.2f} ({interval['low']:.2f} to {interval['high']:.2f})"
+    from auditor.cli import console
+    from auditor.records import Interval
+
+    return console.share_text(Interval(**interval))
 
 
 def _proportion(share: dict[str, Any] | None) -> str:

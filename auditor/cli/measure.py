@@ -90,10 +90,10 @@ def _rate(row: "Prevalence") -> str:
 
 
 def _share(row: "Prevalence") -> str | None:
+    from auditor.cli import console
+
     share = row.share
-    if share is None or share.estimate is None:
-        return None
-    return f"{share.estimate:.2f} ({share.low:.2f} to {share.high:.2f})"
+    return None if share is None or share.estimate is None else console.share_text(share)
 
 
 def _bar(row: "Prevalence") -> str:

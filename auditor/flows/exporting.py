@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.errors import StageMissing, UsageError
+from auditor.flows.recording import has_frame
 from auditor.schema import FACETS, OPTIONAL_FACETS
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, write_parquet
@@ -30,7 +31,7 @@ def export_labels(tables: Tables, path: Path, label_set: str | None) -> dict[str
     """
     catalogue = Catalogue(tables)
     name = _chosen(catalogue, label_set)
-    frame = path.with_name("frame.parquet") if _has_frame(tables, name) else None
+    frame = path.with_name("frame.parquet") if has_frame(tables, name) else None
     for target in (path, frame):
         if target is not None and target.exists():
             raise UsageError(f"{target} exists", "export to a new folder")
@@ -62,13 +63,6 @@ def _chosen(catalogue: Catalogue, asked: str | None) -> str:
         known = ", ".join(sets) or "none"
         raise StageMissing(f"no labels of passages in set {asked or ''!r}", f"there are: {known}")
     return asked
-
-
-def _has_frame(tables: Tables, label_set: str) -> bool:
-    """Whether the frame is known beyond the spans that were read."""
-    if tables.current("plan", label_set):
-        return True
-    return json.loads(tables.current("label", label_set)[0]["summary"])["frame"] is not None
 
 
 def _readings(catalogue: Catalogue, label_set: str) -> list[dict[str, Any]]:

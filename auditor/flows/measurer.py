@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from auditor.behaviours.spec import Behaviour, library_of
 from auditor.errors import StageMissing
-from auditor.flows.recording import need_index
+from auditor.flows.recording import has_frame, need_index
 from auditor.flows.score import need_fresh_scores
 from auditor.flows.span_scores import SpanScores
 from auditor.prevalence.estimators import (
@@ -167,7 +167,7 @@ class Measurer:
         rows: npt.NDArray[np.int64], spans: SpanScores,
     ) -> LabelledSet:  # fmt: skip
         """Lay out one label set: its answered spans by behaviour, and its frame."""
-        given = self._has_frame(name)
+        given = has_frame(self._tables, name)
         samples, refusals, kept, read = {}, {}, {}, {}
         scores = spans.of(rows) if given else {}
         for behaviour in sorted(set(labels["behaviour"].to_pylist())):
@@ -192,12 +192,6 @@ class Measurer:
             scores,
             kept,
         )
-
-    def _has_frame(self, label_set: str) -> bool:
-        """Whether the whole frame of a set is known: planned here, or imported with it."""
-        if self._tables.current("plan", label_set):
-            return True
-        return json.loads(self._run("label", label_set)["summary"])["frame"] is not None
 
     def _run(self, stage: str, group: str) -> dict[str, Any]:
         return self._tables.current(stage, group)[0]

@@ -15,7 +15,7 @@ from auditor.behaviours.spec import choose, library_of
 from auditor.errors import StageMissing, UsageError
 from auditor.flows.recording import Started, need_text
 from auditor.flows.score import need_fresh_scores
-from auditor.flows.span_scores import SpanScores, unpacked
+from auditor.flows.span_scores import SpanScores, span_keys, unpacked
 from auditor.labelling.sampling import (
     BANDS,
     Draw,
@@ -223,9 +223,7 @@ def _read_before(
     known = found.of(np.arange(spans.num_rows))
     if not set(names) <= set(known):
         return None
-    keys = zip(*(spans[c].to_pylist() for c in ("label_set", "document_id", "start", "end")),
-               strict=True)  # fmt: skip
-    place = {key: row for row, key in enumerate(keys)}
+    place = {key: row for row, key in enumerate(span_keys(spans))}
     present = np.full((spans.num_rows, len(names)), np.nan, np.float32)
     for row in catalogue.rows(_PRESENT, {"corpus": corpus}):
         if row["behaviour"] in names:

@@ -1,5 +1,6 @@
 """A stage's run, from its start to the row of `runs` that makes its parts count."""
 
+import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -73,6 +74,13 @@ def need_text(tables: Tables) -> None:
             "the audit does not store the words of its passages",
             "index again without --no-store-text",
         )
+
+
+def has_frame(tables: Tables, label_set: str) -> bool:
+    """Whether the whole frame of a label set is known: planned here, or imported with it."""
+    if tables.current("plan", label_set):
+        return True
+    return json.loads(tables.current("label", label_set)[0]["summary"])["frame"] is not None
 
 
 def is_done(tables: Tables, stage: str, group: str, settings: str, inputs: str) -> bool:

@@ -42,8 +42,8 @@ class SpanScores:
     def of_labels(self, behaviour: str, labels: pa.Table) -> Floats:
         """Scores of labelled spans: label_set, document_id, start, end."""
         if self._rows is None:
-            self._rows = {span: row for row, span in enumerate(_spans(self._frames))}
-        return self._scores[behaviour][[self._rows[span] for span in _spans(labels)]]
+            self._rows = {span: row for row, span in enumerate(span_keys(self._frames))}
+        return self._scores[behaviour][[self._rows[span] for span in span_keys(labels)]]
 
 
 def unpacked(column: pa.ChunkedArray) -> Floats:
@@ -52,7 +52,8 @@ def unpacked(column: pa.ChunkedArray) -> Floats:
     return np.asarray(np.power(packed / SCORE_SCALE, SCORE_POWER), np.float64)
 
 
-def _spans(table: pa.Table) -> list[tuple[str, int, int, int]]:
+def span_keys(table: pa.Table) -> list[tuple[str, int, int, int]]:
+    """What names each row's span: label set, document, start and end."""
     columns = (table[name].to_pylist() for name in ("label_set", "document_id", "start", "end"))
     return list(zip(*columns, strict=True))
 
