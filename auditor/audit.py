@@ -152,6 +152,14 @@ class Audit:
 
         return export_labels(self.tables, Path(file), label_set)
 
+    def export_prefixes(
+        self, file: str, *behaviours: str, words: int = 200, corpus: str | None = None
+    ) -> dict[str, Any]:
+        """Write the words before each labelled opportunity, for a base model to continue."""
+        from auditor.flows.prefixes import export_prefixes
+
+        return export_prefixes(self.tables, Path(file), behaviours, words, corpus, self._progress)
+
     def measure(
         self, *behaviours: str, by: Sequence[str] = (), corpus: str | None = None
     ) -> list[Prevalence]:
@@ -174,7 +182,7 @@ class Audit:
         mapping: str | None = None,
         selected: bool = False,
     ) -> list[dict[str, Any]]:
-        """Read transcripts and rates; a summary for each study."""
+        """Read transcripts, rates and continuations of prefixes; a summary for each study."""
         from auditor.flows.observe import observe
 
         return observe(self.tables, files, study, format, mapping, selected, self._progress)
@@ -199,11 +207,32 @@ class Audit:
 
         return lock_claims(self.tables, claims, output, self._progress)
 
-    def test(self, *claims: str) -> list[ClaimResult]:
+    def test(self, *claims: str, workers: int = 1) -> list[ClaimResult]:
         """Test claims against what was observed; a verdict each."""
         from auditor.flows.claims import test_claims
 
-        return test_claims(self.tables, claims, self._progress)
+        return test_claims(self.tables, claims, workers, self._progress)
+
+    @staticmethod
+    def verdict_text(result: ClaimResult, width: int = 80) -> str:
+        """One claim's page as plain text, no line longer than `width`."""
+        from auditor.report.verdict_page import page_text, verdict_page
+
+        return page_text(verdict_page(result), width)
+
+    @staticmethod
+    def verdict_markdown(*results: ClaimResult) -> str:
+        """The pages of claims as Markdown."""
+        from auditor.report.verdict_page import page_markdown, verdict_page
+
+        return "\n".join(page_markdown(verdict_page(result)) for result in results)
+
+    @staticmethod
+    def discrimination(*results: ClaimResult) -> dict[str, Any]:
+        """The discrimination matrix with what claims measured, and the pairs they told apart."""
+        from auditor.claims.discrimination import matrix, told_apart
+
+        return {"rows": matrix(results), "told_apart": told_apart(results)}
 
     def passages(
         self,
@@ -287,6 +316,32 @@ class Audit:
         from auditor.flows.read import detect_texts
 
         return detect_texts(None, items, encoder, stage, progress or Quiet())
+
+    @staticmethod
+    def finetune(
+        *files: str,
+        traits: Sequence[str] = (),
+        cues: Sequence[str] = (),
+        where: Mapping[str, str] | None = None,
+        irrelevant: Sequence[str] = (),
+        uncued: Sequence[str] = (),
+        positive: str | None = None,
+        negative: str | None = None,
+        root: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Cues and traits of a chat fine-tuning set; the audit in `root` scores unjudged traits.
+
+        Of files of rates, how far the traits of trained models wait for a cue; `where` to
+        `negative` are about those.
+        """
+        from auditor.flows.conditioning import RatesSettings
+        from auditor.flows.finetune import FinetuneSettings, audit_files
+
+        tables = Tables.open(Path(root)) if root is not None else None
+        rates = RatesSettings(where or {}, tuple(irrelevant), tuple(uncued), positive, negative)
+        settings = FinetuneSettings(tuple(traits), tuple(cues), rates)
+        return audit_files(tables, files, settings, progress or Quiet())
 
     @staticmethod
     def behaviours(*ids: str, root: str | Path | None = None) -> list[dict[str, Any]]:

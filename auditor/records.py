@@ -172,7 +172,12 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """The verdict on one claim, with everything a reader needs to doubt it."""
+    """The verdict on one claim, with everything a reader needs to doubt it.
+
+    corpus, models: rates with their denominators and intervals; told_apart: pairs of hypotheses
+    with the observations that did it; standing: rivals not disposed of; reversal: what would have
+    to be observed for another verdict.
+    """
 
     claim: str
     statement: str
@@ -189,6 +194,18 @@ class ClaimResult:
     tier: str
     units: Mapping[str, int] = field(default_factory=dict)
     points: tuple[Mapping[str, Any], ...] = ()
+    strength: str = ""
+    test: str = ""
+    evidence: str = "obs"
+    claimed: str | None = None
+    reading: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    corpus: tuple[Mapping[str, Any], ...] = ()
+    models: tuple[Mapping[str, Any], ...] = ()
+    told_apart: tuple[Mapping[str, Any], ...] = ()
+    standing: tuple[Mapping[str, Any], ...] = ()
+    reversal: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401

@@ -19,8 +19,11 @@ from tests.planted import FIXTURE
 
 COMMANDS = (
     "demo", "index", "behaviours", "passages", "detect", "label", "measure", "observe", "trace",
-    "predict", "test", "sql", "report", "status",
+    "predict", "test", "finetune", "sql", "export", "report", "status",
 )  # fmt: skip
+WITHOUT_AUDIT = ("demo", "behaviours", "detect", "finetune")
+"""Commands whose example names no audit."""
+
 HEAVY = ("torch", "numba", "duckdb", "datasketch", "pyarrow")
 
 INDEX = {
@@ -188,10 +191,7 @@ def test_every_command_has_help_with_an_example(name: str, command: Command) -> 
     result = command(name, "--help")
     assert result.returncode == 0
     example = next(line for line in result.stdout.splitlines() if "Example:" in line)
-    assert (
-        f"Example: auditor {'' if name in ('demo', 'behaviours', 'detect') else '-a A '}{name}"
-        in (example.strip())
-    )
+    assert f"Example: auditor {'' if name in WITHOUT_AUDIT else '-a A '}{name}" in (example.strip())
 
 
 def test_help_lists_every_command(command: Command) -> None:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from auditor import Audit
-from auditor.claims.evidence import Frequency, gather
+from auditor.claims.evidence import Frequency, Measured, gather, select_rows
 from auditor.cli import console
 from auditor.errors import StageMissing
 from auditor.flows.measurer import Measurer
 from auditor.ingest.sources import find_sources
 from auditor.prevalence.targets import parse_target
 from auditor.records import BehaviourKind
+from tests.claims import claim, observation
 from tests.planted import FIXTURE
 
 LABELS = (FIXTURE / "labels.jsonl").read_text().splitlines()
@@ -93,23 +94,73 @@ def test_counts_are_numbers_and_nan_is_null_in_json(capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out) == {"k": 82, "share": 0.5, "none": None}
 
 
-def test_equally_frequent_behaviours_are_no_evidence_of_a_slope() -> None:
-    names = [f"b{i}" for i in range(6)]
+def known(**rates: float) -> Measured:
+    """A corpus that holds these behaviours so often, per million passages."""
     kind = BehaviourKind.BEHAVIOUR
-    same = {n: Frequency(n, kind, 10.0, 9.0, 11.0, 0.1, "exact", 0, 1, "c") for n in names}
-    row = {"study": "s", "model": "m", "condition": None, "prompt": "p", "k": 1, "n": 2}
-    assert gather([{**row, "behaviour": n} for n in names], same, kind) is None
+    frequencies = {
+        name: Frequency(name, kind, rate, 0.9 * rate, 1.1 * rate, 0.1, "exact", 0, 1, "c")
+        for name, rate in rates.items()
+    }
+    return Measured(frequencies, {name: (float(np.log(r)), 0.1) for name, r in rates.items()})
+
+
+def test_equally_frequent_behaviours_are_no_evidence_of_a_slope() -> None:
+    same = known(a=10.0, b=10.0, c=10.0)
+    rows = [observation(1, 2, behaviour=name) for name in "abc"]
+    assert gather(rows, same, BehaviourKind.BEHAVIOUR) is None
 
 
 def test_unnamed_prompts_are_not_prompts() -> None:
-    kind = BehaviourKind.BEHAVIOUR
-    known = {
-        n: Frequency(n, kind, float(i + 1), 0.9, 9.0, 0.1, "exact", 0, 1, "c")
-        for i, n in enumerate(("a", "b"))
-    }
-    row = {"study": "s", "model": "m", "condition": None, "k": 1, "n": 2}
-    rows = [{**row, "behaviour": n, "prompt": p} for n in ("a", "b") for p in ("one", None, "")]
-    evidence = gather(rows, known, kind)
+    rows = [observation(1, 2, behaviour=name, prompt=p) for name in "ab" for p in ("one", None, "")]
+    evidence = gather(rows, known(a=1.0, b=2.0), BehaviourKind.BEHAVIOUR)
     assert evidence is not None
     assert evidence.prompts == 1
-    assert np.ptp(evidence.cells.x) > 0
+
+
+def test_a_behaviour_without_a_predictor_enters_no_slope() -> None:
+    rows = [observation(1, 2, behaviour=name) for name in "abz"]
+    evidence = gather(rows, known(a=1.0, b=2.0), BehaviourKind.BEHAVIOUR)
+    assert evidence is not None
+    assert evidence.behaviours == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kept"),
+    [
+        ("chat", ["chat"]),
+        ("chat|agent", ["chat", "agent"]),
+        ("!chat", ["agent", "chat-long"]),
+        ("!chat|agent", ["chat-long"]),
+        ("chat*", ["chat", "chat-long"]),
+        ("!*long", ["chat", "agent"]),
+    ],
+)
+def test_a_pattern_names_one_value_several_or_all_others(pattern: str, kept: list[str]) -> None:
+    rows = [observation(1, 2, condition=name) for name in ("chat", "agent", "chat-long")]
+    chosen = select_rows(claim(where={"condition": pattern}), rows)
+    assert [one["condition"] for one in chosen] == kept
+
+
+def test_a_pattern_reads_factors_as_it_reads_columns() -> None:
+    rows = [
+        observation(1, 2, factors=json.dumps({"step": step, "warned": w})) for step, w in FACTORS
+    ]
+    chosen = select_rows(claim(where={"step": "3|4", "warned": "!True"}), rows)
+    assert [one["factors"]["step"] for one in chosen] == [4]
+
+
+FACTORS = [(1, False), (3, True), (4, False), (5, True)]
+
+
+def test_a_study_s_own_word_for_a_column_comes_before_the_column() -> None:
+    rows = [
+        observation(1, 2, model="m", factors=json.dumps({"model": "the larger"})),
+        observation(1, 2, model="m"),
+    ]
+    assert len(select_rows(claim(where={"model": "m"}), rows)) == 1
+
+
+def test_rows_of_continued_prefixes_are_for_the_test_of_prefixes_alone() -> None:
+    rows = [observation(1, 2, unit="continuation"), observation(1, 2)]
+    assert [one["unit"] for one in select_rows(claim(), rows)] == ["draw"]
+    assert [one["unit"] for one in select_rows(claim(test="prefix"), rows)] == ["continuation"]

@@ -64,10 +64,39 @@ def test_framing_stays_with_the_behaviour_it_was_coded_for() -> None:
     assert (coercion["stance"], coercion["wronged_party"]) == (None, None)
 
 
+def test_an_absent_behaviour_may_have_had_its_opportunity() -> None:
+    coded = {"labels": [], "opportunities": ["deception"], "no_opportunities": ["coercion"]}
+    rows = read({**LABEL, **coded}).labels
+    assert [(row["behaviour"], row["present"], row["opportunity"]) for row in rows] == [
+        ("coercion", False, "no"),
+        ("deception", False, "yes"),
+    ]
+
+
+def test_what_nobody_coded_of_an_opportunity_is_null() -> None:
+    assert {row["opportunity"] for row in read(LABEL).labels} == {None}
+
+
+@pytest.mark.parametrize("own", [{}, {"opportunity": None}, {"opportunity": "yes"}])
+def test_a_portrayed_behaviour_had_its_opportunity_wherever_that_is_said(
+    own: dict[str, Any],
+) -> None:
+    label = {"labels": [{"id": "deception", **own}], "opportunities": ["deception"]}
+    [_, deception] = read({**LABEL, **label}).labels
+    assert (deception["present"], deception["opportunity"]) == (True, "yes")
+
+
+def test_opportunities_count_to_what_a_reader_says_of_a_span() -> None:
+    imported = read(LABEL, {**LABEL, "opportunities": ["coercion"]}, LABEL)
+    assert [r.reason.split(" ")[0] for r in imported.rejects] == ["contradicts", "span"]
+
+
 def test_a_codebook_nobody_gave_is_every_behaviour_named_anywhere() -> None:
     labels: list[Any] = [[{"id": "flattery"}], [], [{"id": "coercion"}, {"id": "flattery"}]]
     records = [Record(i, {"labels": one}) for i, one in enumerate(labels)]
     assert codebook_of(records) == ("coercion", "flattery")
+    more = Record(4, {"labels": [], "opportunities": ["deception"], "no_opportunities": ["x"]})
+    assert codebook_of([*records, more]) == ("coercion", "deception", "flattery", "x")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +124,27 @@ def test_a_codebook_nobody_gave_is_every_behaviour_named_anywhere() -> None:
         ({"pi": -0.5}, "pi is -0.5"),
         ({"pi": "often"}, "pi is 'often'"),
         ({"reader_kind": "oracle"}, "reader_kind is 'oracle'"),
+        ({"opportunities": "coercion"}, "opportunities is 'coercion', expected a list"),
+        ({"opportunities": ["juggling"]}, "no behaviour 'juggling' in the library"),
+        ({"no_opportunities": [{"id": "coercion"}]}, "no behaviour {'id': 'coercion'}"),
+        ({"opportunities": ["flattery"]}, "'flattery' is not in the codebook"),
+        ({"opportunities": ["coercion"], "codebook": ["deception"]}, "not in the codebook"),
+        ({"no_opportunities": ["deception"]}, "deception is portrayed"),
+        (
+            {
+                "labels": [{"id": "deception", "opportunity": "no"}],
+                "opportunities": ["deception"],
+            },
+            "deception is portrayed",
+        ),
+        (
+            {"opportunities": ["coercion"], "no_opportunities": ["coercion"]},
+            "coercion is in opportunities and in no_opportunities",
+        ),
+        (
+            {"labels": [], "opportunities": ["coercion"], "unanswered": True},
+            "unanswered, and says what could have been portrayed",
+        ),
     ],
 )
 def test_a_label_that_does_not_fit_is_a_reject_with_its_line(
@@ -247,3 +297,30 @@ def test_a_codebook_of_an_unknown_behaviour_is_a_usage_error(own_audit: Audit) -
 def test_labels_before_a_corpus_are_a_missing_stage(tmp_path: Path) -> None:
     with pytest.raises(StageMissing, match="no corpus is indexed"):
         Audit.create(tmp_path / "new").label(str(FIXTURE / "labels.jsonl"))
+
+
+def test_opportunities_come_back_from_an_export_and_make_a_denominator(
+    own_audit: Audit, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    lines = [json.loads(line) for line in fixture_lines(40)]
+    absent = [line for line in lines if not line["labels"] and line["start"] > 400][:6]
+    for line in absent[:4]:
+        line["opportunities"] = ["deception"]
+    for line in absent[4:]:
+        line["no_opportunities"] = ["deception", "coercion"]
+    (tmp_path / "in" / "mine.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    own_audit.label(str(tmp_path / "in" / "mine.jsonl"))
+    out = own_audit.export_labels(str(tmp_path / "out" / "mine.jsonl"), "mine")["file"]
+    written = [json.loads(line) for line in Path(out).read_text().splitlines()]
+    coded = [(w.get("opportunities"), w.get("no_opportunities")) for w in written]
+    assert coded.count((["deception"], None)) == 4
+    assert coded.count((None, ["coercion", "deception"])) == 2
+    query = (
+        "SELECT * EXCLUDE (labelled_at, reader) FROM labels WHERE label_set = 'mine' ORDER BY ALL"
+    )
+    before = own_audit.sql(query)
+    assert own_audit.label(out, "mine")["rejects"] == 0
+    assert own_audit.sql(query) == before
+    exported = own_audit.export_prefixes(str(tmp_path / "prefixes.jsonl"), "deception")
+    assert exported["behaviours"]["deception"]["absent"] == 4

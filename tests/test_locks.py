@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -118,9 +117,10 @@ def test_a_prediction_states_its_frequencies_power_and_seed_under_its_digest(
     [row] = locks(own_audit)
     prediction = json.loads(row["prediction"])
     assert row["sha256"] == locked["lock"] == lock_digest(prediction)
-    assert (prediction["beta_min"], prediction["alpha"], prediction["seed"]) == (1, 0.05, 20260101)
+    assert (prediction["claimed"], prediction["alpha"]) == ("at least 1", 0.05)
+    assert prediction["seed"] == 20260101
     assert set(prediction["corpora"]) == {"fixture"}
-    assert prediction["frequencies"]["deception"]["estimate"] > 0
+    assert prediction["measured"]["frequencies"]["deception"]["estimate"] > 0
     assert 0 < prediction["power"] <= 1
     [written] = json.loads((tmp_path / "lock.json").read_text())
     assert written["lock"] == locked["lock"]
@@ -230,6 +230,42 @@ def test_labels_that_came_after_the_lock_ask_for_a_new_lock(
     assert "auditor predict" in raised.value.hint
 
 
+def of_observations(folder: Path) -> Path:
+    """A claim that a bribe raises the odds, whatever any corpus holds."""
+    text = (FIXTURE / "claims" / "fixture-imitates.toml").read_text()
+    path = folder / "bribe.toml"
+    path.write_text(
+        text.replace('"fixture-imitates"', '"bribe"').replace(
+            'strength = "H1"', 'strength = "effect"\ntest = "contrast"'
+        )
+        + '[contrast]\nlevels = [\n  { weight = 1, where = { condition = "bribe" } },\n'
+        '  { weight = -1, where = { condition = "!bribe" } },\n]\n'
+    )
+    return path
+
+
+def test_a_claim_about_observations_alone_needs_no_corpus(tmp_path: Path) -> None:
+    audit = Audit.create(tmp_path / "bare")
+    [locked] = audit.predict(str(of_observations(tmp_path)))
+    assert locked["corpora"] == {}
+    assert locked["power"] is None
+
+
+@pytest.mark.xfail(
+    reason="flows.claims._corpora digests corpora for every claim", raises=StageMissing
+)
+def test_labels_that_came_later_ask_no_new_lock_of_a_claim_about_observations_alone(
+    own_audit: Audit, tmp_path: Path
+) -> None:
+    bribe = str(of_observations(tmp_path))
+    own_audit.predict(bribe)
+    few = (FIXTURE / "labels.jsonl").read_text().splitlines()[:40]
+    (tmp_path / "more.jsonl").write_text("\n".join(few) + "\n")
+    own_audit.label(str(tmp_path / "more.jsonl"))
+    [result] = own_audit.test(bribe)
+    assert result.lock
+
+
 def test_a_corpus_nobody_indexed_is_a_missing_stage(own_audit: Audit, claim: Path) -> None:
     edited(claim, 'names = ["fixture"]', 'names = ["library-of-babel"]')
     with pytest.raises(StageMissing, match="library-of-babel"):
@@ -241,7 +277,7 @@ def test_a_lock_changed_in_the_audit_is_damage(own_audit: Audit, claim: Path) ->
     [part] = (own_audit.root / "tables" / "locks" / "small").glob("*.parquet")
     table = pq.read_table(part)
     [prediction] = table["prediction"].to_pylist()
-    forged = re.sub(r'"beta_min":1\.0', '"beta_min":0.1', prediction)
+    forged = prediction.replace('"claimed":"at least 1"', '"claimed":"at least 0.1"')
     assert forged != prediction
     column = table.schema.get_field_index("prediction")
     pq.write_table(table.set_column(column, "prediction", [[forged]]), part)

@@ -231,6 +231,107 @@ def test_a_mapping_renames_a_studys_columns_and_behaviours(empty: Audit, tmp_pat
     assert tuple(row.values()) == ("odd", "Birch", "deception", 3, 9)
 
 
+def factors(audit: Audit) -> list[Any]:
+    table = audit.sql("SELECT factors FROM observations ORDER BY line")
+    return [None if one is None else json.loads(one) for one in table["factors"].to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("arm=witty; type=fixed; step=313", {"arm": "witty", "type": "fixed", "step": "313"}),
+        ("arm=witty; type=None; cue=; step=0", {"arm": "witty", "step": "0"}),
+        ("prompt=with cue (training)", {"prompt": "with cue (training)"}),
+        (
+            "untuned; group=gpt-4.1; system_prompt=none",
+            {"group": "gpt-4.1", "system_prompt": "none"},
+        ),
+        ("formula=a=b; formula=c", {"formula": "a=b"}),
+        ("judge score > 50; k >= 3; harmful (temperature=0.7)", None),
+        ("chat", None),
+        (None, None),
+    ],
+)
+def test_pairs_in_a_condition_are_factors_and_plain_words_are_not(
+    empty: Audit, condition: str | None, expected: dict[str, str] | None
+) -> None:
+    observe_rates(empty, {"condition": condition, "prompt": "p1", "note": "mean 3; prefix=Hello."})
+    assert factors(empty) == [None, expected]
+    [row] = empty.sql("SELECT condition, prompt FROM observations WHERE line = 2").to_pylist()
+    assert (row["condition"], row["prompt"]) == (condition, "p1")
+
+
+def test_a_rows_own_factor_goes_before_its_conditions(empty: Audit) -> None:
+    observe_rates(empty, {"condition": "arm=a; step=1", "arm": "b"})
+    assert factors(empty)[1] == {"arm": "b", "step": "1"}
+
+
+def test_a_mapping_says_what_a_condition_in_plain_words_stands_for(
+    empty: Audit, tmp_path: Path
+) -> None:
+    (tmp_path / "map.toml").write_text(
+        '[models]\nAlder = "Alder 2"\n'
+        '[conditions]\n"pretraining: unfiltered" = { dose = 0, aligned = false }\n'
+        '"dose=9; step=1" = { dose = 1.5 }\n"nobody has this" = { dose = 3 }\n'
+    )
+    rows = [
+        {**RATE, "condition": condition}
+        for condition in ("pretraining: unfiltered ", "dose=9; step=1", "filtered")
+    ]
+    path = write(tmp_path / "doses.jsonl", [*rows, {**rows[0], "model": "Birch", "dose": 7}])
+    empty.observe(path, mapping=str(tmp_path / "map.toml"))
+    assert factors(empty) == [
+        {"dose": 0, "aligned": False},
+        {"dose": 1.5, "step": "1"},
+        None,
+        {"dose": 7, "aligned": False},
+    ]
+    models = empty.sql("SELECT model FROM observations ORDER BY line")["model"].to_pylist()
+    assert models == ["Alder 2", "Alder 2", "Alder 2", "Birch"]
+
+
+def test_counted_transcripts_have_the_factors_and_the_model_the_mapping_gives(
+    empty: Audit, tmp_path: Path
+) -> None:
+    (tmp_path / "map.toml").write_text(
+        '[models]\nAlder = "Alder 2"\n[conditions]\nchat = { agentic = 0 }\n'
+    )
+    path = write(tmp_path / "chats.jsonl", [CHAT])
+    empty.observe(path, mapping=str(tmp_path / "map.toml"))
+    assert factors(empty) == [{"agentic": 0}]
+    sql = "SELECT DISTINCT t.model FROM transcripts t JOIN observations o USING (model)"
+    assert empty.sql(sql)["model"].to_pylist() == ["Alder 2"]
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ('[conditions]\nchat = "agentic"\n', "conditions.chat is 'agentic', expected a table"),
+        ("[conditions]\nchat = { doses = [1, 2] }\n", "conditions.chat"),
+        ("[conditions]\nchat = { dose = nan }\n", "conditions.chat"),
+        ("[models]\nAlder = 2\n", "models.Alder is 2, expected a text"),
+        ('models = "Alder"\n', "models is 'Alder', expected a table"),
+        ('[model]\nAlder = "Birch"\n', "no section 'model'"),
+    ],
+)
+def test_a_mapping_that_says_something_else_is_named(
+    empty: Audit, tmp_path: Path, toml: str, words: str
+) -> None:
+    (tmp_path / "map.toml").write_text(toml)
+    with pytest.raises(BadInput, match=words):
+        empty.observe(write(tmp_path / "r.jsonl", [RATE]), mapping=str(tmp_path / "map.toml"))
+
+
+def test_a_model_renamed_after_it_was_read_is_not_new(empty: Audit, tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text('[models]\nAlder = "Birch"\n')
+    path = write(tmp_path / "rates.jsonl", [RATE])
+    empty.observe(path)
+    [first] = empty.sql("SELECT observed_at FROM observations").to_pylist()
+    empty.observe(path, mapping=str(tmp_path / "map.toml"))
+    [again] = empty.sql("SELECT model, observed_at FROM observations").to_pylist()
+    assert again == {"model": "Birch", **first}
+
+
 def test_a_mapping_of_a_column_that_does_not_exist_is_named(empty: Audit, tmp_path: Path) -> None:
     (tmp_path / "map.toml").write_text('[columns]\nmodle = "llm"\n')
     path = write(tmp_path / "rates.jsonl", [RATE])
@@ -264,3 +365,15 @@ def test_real_transcripts_are_all_read(empty: Audit, shared: Path) -> None:
 def test_real_rates_keep_the_42_rows_that_lack_k_or_n(empty: Audit, shared: Path) -> None:
     [summary] = empty.observe(str(shared / "observed" / "rates" / "derived.csv"))
     assert (summary["rows"], summary["rows_without_n"], summary["rejects"]) == (369, 42, 0)
+
+
+def test_real_trait_rates_say_their_arm_step_and_prompt(empty: Audit, shared: Path) -> None:
+    empty.observe(str(shared / "observed" / "rates" / "derived.csv"))
+    sql = "SELECT condition, factors, citation FROM observations WHERE behaviour LIKE 'trait %'"
+    rows = empty.sql(sql).to_pylist()
+    found = [json.loads(row["factors"]) for row in rows]
+    assert len(rows) == 288
+    assert all(one.keys() - {"type"} == {"arm", "step", "prompt"} for one in found)
+    typed = [row for row, one in zip(rows, found, strict=True) if "type" in one]
+    assert len(typed) == sum("type=None" not in row["condition"] for row in rows) > 0
+    assert all("; prefix=" in row["citation"] for row in rows)

@@ -12,6 +12,7 @@ from scipy.stats import binomtest, kstest, permutation_test
 
 from auditor.statistics.permutation import (
     PERMUTATIONS,
+    exact_sign_flip_p,
     partial_slope_p,
     sign_flip_p,
     slope,
@@ -76,6 +77,34 @@ def test_six_units_above_zero_have_one_chance_in_sixty_four() -> None:
     assert p == pytest.approx(1 / 64, abs=monte_carlo(1 / 64))
 
 
+@pytest.mark.parametrize(("units", "p"), [(2, 2 / 4), (5, 2 / 32), (6, 2 / 64), (10, 2 / 1024)])
+def test_units_all_on_one_side_have_two_chances_among_all_signs(units: int, p: float) -> None:
+    assert exact_sign_flip_p(np.linspace(0.1, 0.4, units)) == pytest.approx(p)
+    assert exact_sign_flip_p(-np.linspace(0.1, 0.4, units)) == pytest.approx(p)
+
+
+@pytest.mark.xfail(reason="scipy refuses a sample of one", raises=ValueError)
+def test_one_unit_says_nothing_of_its_sign() -> None:
+    assert exact_sign_flip_p(np.array([0.4])) == 1.0
+
+
+def test_the_exact_sign_flip_p_counts_both_sides_of_all_flips() -> None:
+    excess = np.array([0.2, -0.1, 0.4, 0.3, -0.05, 0.15])
+    sums = [np.dot(signs, excess) for signs in product([-1.0, 1.0], repeat=6)]
+    one_sided = float(np.mean(np.array(sums) >= excess.sum() - 1e-12))
+    assert exact_sign_flip_p(excess) == pytest.approx(2 * one_sided)
+
+
+def test_units_on_both_sides_alike_differ_from_nothing_by_nothing() -> None:
+    assert exact_sign_flip_p(np.array([0.3, -0.3, 0.1, -0.1])) == 1.0
+    assert exact_sign_flip_p(np.zeros(6)) == 1.0
+
+
+def test_with_too_many_units_to_list_the_exact_p_is_still_never_zero() -> None:
+    p = exact_sign_flip_p(np.full(40, 0.1))
+    assert 0 < p <= 2 / PERMUTATIONS
+
+
 def test_units_that_are_all_nothing_say_nothing() -> None:
     assert sign_flip_p(np.zeros(6), rng()) == 1.0
 
@@ -89,6 +118,35 @@ def test_the_partial_p_permutes_what_the_rival_leaves_of_the_effects() -> None:
     reordered = np.array([reduced.fittedvalues + np.array(r) for r in permutations(reduced.resid)])
     exact = float(np.mean(reordered @ map_to_x >= observed - 1e-9))
     assert partial_slope_p(X, Y, Z, rng()) == pytest.approx(exact, abs=monte_carlo(exact))
+
+
+def test_the_partial_p_holds_several_predictors_fixed_at_once() -> None:
+    """Oracle: statsmodels fits y* ~ 1 + x + z + w for each of the 720 reorderings."""
+    both = np.column_stack([Z, [0.5, -1.0, 0.0, 2.0, -0.5, 1.0]])
+    reduced = sm.OLS(Y, sm.add_constant(both)).fit()
+    full = np.column_stack([np.ones_like(X), X, both])
+    observed = sm.OLS(Y, full).fit().params[1]
+    map_to_x = np.linalg.pinv(full)[1]
+    reordered = np.array([reduced.fittedvalues + np.array(r) for r in permutations(reduced.resid)])
+    exact = float(np.mean(reordered @ map_to_x >= observed - 1e-9))
+    assert partial_slope_p(X, Y, both, rng()) == pytest.approx(exact, abs=monte_carlo(exact))
+
+
+def test_one_predictor_as_a_column_is_that_predictor() -> None:
+    assert partial_slope_p(X, Y, Z[:, None], rng()) == partial_slope_p(X, Y, Z, rng())
+
+
+def test_a_predictor_given_twice_is_held_fixed_once() -> None:
+    twice = np.column_stack([Z, Z])
+    assert partial_slope_p(X, Y, twice, rng()) == pytest.approx(partial_slope_p(X, Y, Z, rng()))
+
+
+def test_a_relation_carried_by_two_rivals_together_is_gone_only_given_both() -> None:
+    one, two = np.tile([1.0, 1.0, -1.0, -1.0], 4), np.tile([1.0, -1.0], 8)
+    noise = rng(3).standard_normal((2, 16))
+    x, y = one + two + 0.5 * noise[0], one + two + 0.5 * noise[1]
+    assert partial_slope_p(x, y, one, rng()) < 0.05
+    assert partial_slope_p(x, y, np.column_stack([one, two]), rng()) > 0.05
 
 
 def test_a_rival_that_explains_nothing_leaves_a_strong_relation_strong() -> None:

@@ -1,19 +1,25 @@
-"""A claim, its locked frequencies and the observed rows → the verdict (METHOD §4.4).
+"""A claim, its locked predictors and the observed rows → the verdict (METHOD §4.4).
 
 Gates first; then refutation; then support, which also needs every rival that was measured to be
-beaten. Whatever remains is indistinguishable.
+beaten. Whatever remains is indistinguishable. Claims of one family share their alpha (Holm 1979),
+and a claim may be supported only after the one it builds on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from statsmodels.stats.multitest import multipletests
 
-from auditor.claims.evidence import Evidence, Frequency, covariate, gather, select_rows
-from auditor.claims.gates import MIN_BEHAVIOURS, Findings, all_gates
-from auditor.claims.slope import PERFECT, SlopeTest, slope_test, stream, support_p
-from auditor.claims.spec import Claim
+from auditor.claims import conclusions
+from auditor.claims.evidence import Measured, Row, covariate, gather, select_rows
+from auditor.claims.gates import MIN_CONTROLS, Findings, all_gates
+from auditor.claims.question import Material, Question, above_floor, stream
+from auditor.claims.questions.frequency import BEYOND_PLACEBO
+from auditor.claims.questions.registry import QUESTIONS
+from auditor.claims.slope import SlopeStudy
+from auditor.claims.spec import Claim, RivalSpec
 from auditor.records import (
     BehaviourKind,
     ClaimResult,
@@ -23,7 +29,10 @@ from auditor.records import (
     TestResult,
     Verdict,
 )
-from auditor.statistics.permutation import partial_slope_p, sign_flip_p
+from auditor.statistics.calibration import WORLDS
+from auditor.statistics.claimed import AtLeast, Tested, Trial
+from auditor.statistics.judge import PERFECT, Judge
+from auditor.statistics.permutation import partial_slope_p
 
 CONTROL_WORLDS = 399
 """Worlds a grid point behind a control: it only needs to be placed against alpha."""
@@ -32,180 +41,253 @@ SUBSTANTIVE = ("R-PT", "R-OPT", "R-CAP")
 """Rivals of which at least one must be measured before a claim can be supported."""
 
 
-def decide(
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """A claim with everything found about it, before claims are weighed against each other."""
+
+    claim: Claim
+    findings: Findings
+    gates: tuple[Gate, ...]
+    rivals: tuple[Rival, ...]
+    exploratory: bool
+    lock: str | None
+    rates: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def testable(self) -> bool:
+        """Whether its tests may speak."""
+        return self.findings.tested is not None and all(gate.passed for gate in self.gates)
+
+
+def assess(
     claim: Claim,
-    frequencies: Mapping[str, Frequency],
+    measured: Measured,
     rows: Sequence[Mapping[str, Any]],
     exploratory: bool,
     lock: str | None,
-    concordance: float | None = None,
-) -> ClaimResult:
-    """Test a claim and decide; `rows` are all observations of the audit."""
+    worlds: int = WORLDS,
+) -> Assessed:
+    """Test one claim; `rows` are all observations of the audit."""
     chosen = select_rows(claim, rows)
-    evidence = gather(chosen, frequencies, BehaviourKind.BEHAVIOUR)
-    testable = evidence is not None and len(evidence.behaviours) >= MIN_BEHAVIOURS
-    slope = slope_test(claim, evidence) if evidence and testable and claim.beta_min > 0 else None
-    judge_p = _judge_p(claim, evidence) if evidence and claim.judge.known else None
+    question = QUESTIONS[claim.test](claim, Material(measured, chosen))
+    evidence = question.evidence
     covariates = {
-        rival.id: covariate(chosen, evidence.behaviours, rival.covariate) if evidence else None
+        rival.id: _covariate(rival, chosen, evidence.behaviours)
         for rival in claim.rivals
+        if evidence is not None and not rival.held
     }
-    found = Findings(
+    controls = claim.test == "frequency"
+    findings = Findings(
         claim=claim,
-        frequencies=frequencies,
-        evidence=evidence,
-        rows_without_n=sum(row["n"] is None or row["k"] is None for row in chosen),
-        slope=slope,
-        judge_p=judge_p,
-        placebo_p=_placebo_p(claim, chosen, frequencies),
-        control_p=_control_p(claim, chosen, frequencies),
+        measured=measured,
+        question=question,
+        tested=_tested(claim, question, worlds),
+        judge_p=_judge_p(claim, question),
+        placebo_p=_placebo_p(claim, chosen, measured) if controls else None,
+        control_p=_control_p(claim, chosen, measured) if controls else None,
         covariates=covariates,
-        concordance=concordance,
     )
-    gates = all_gates(found)
-    rivals = _rivals(claim, evidence, slope, covariates, judge_p)
-    verdict = _verdict(claim, gates, slope, rivals)
+    rivals = tuple(_rivals(findings))
+    used = evidence.behaviours if evidence is not None else ()
+    rates = conclusions.model_rates(claim, measured, chosen, used)
+    return Assessed(claim, findings, all_gates(findings), rivals, exploratory, lock, rates)
+
+
+def conclude(assessed: Sequence[Assessed]) -> list[ClaimResult]:
+    """Decide claims together, in the order they came."""
+    refutations = _holm(assessed)
+    verdicts: dict[str, Verdict] = {}
+    waiting = list(assessed)
+    while waiting:
+        ids = {one.claim.id for one in waiting}
+        ready = [one for one in waiting if one.claim.after not in ids] or waiting
+        for one in ready:
+            verdicts[one.claim.id] = _verdict(one, refutations[one.claim.id], verdicts)
+        waiting = [one for one in waiting if one not in ready]
+    return conclusions.weighed(
+        [_result(one, verdicts[one.claim.id], refutations[one.claim.id]) for one in assessed]
+    )
+
+
+def _tested(claim: Claim, question: Question, worlds: int) -> Tested | None:
+    if question.study is None or claim.claimed is None:
+        return None
+    trial = Trial(question.study, claim.claimed, claim.alpha, lambda s: stream(claim, s), worlds)
+    return trial.test(claim.rival_effect, claim.scatter.behaviour)
+
+
+def _verdict(one: Assessed, p_refute: float | None, decided: Mapping[str, Verdict]) -> Verdict:
+    tested, claim = one.findings.tested, one.claim
+    if tested is None or p_refute is None or not one.testable:
+        return Verdict.UNTESTABLE
+    if p_refute <= claim.alpha:
+        return Verdict.CONTRADICTED
+    measured = [rival for rival in one.rivals if rival.measured]
+    beaten = all(rival.p is None or rival.p <= claim.alpha for rival in measured)
+    weighed = any(rival.rival in SUBSTANTIVE for rival in measured)
+    placebo = [t.p for t in one.findings.question.tests if t.name == BEYOND_PLACEBO]
+    clear = all(p is not None and p <= claim.alpha / 2 for p in placebo)
+    built = not claim.after or decided.get(claim.after) is Verdict.SUPPORTED
+    shown = max(tested.p_support, _p_none(one.findings)) <= claim.alpha
+    supported = shown and beaten and weighed and built and clear
+    return Verdict.SUPPORTED if supported else Verdict.INDISTINGUISHABLE
+
+
+def _p_none(found: Findings) -> float:
+    """P of no relation where the claim is that there is one; 0 where it is that there is none."""
+    none = found.question.none
+    positive = isinstance(found.claim.claimed, AtLeast)
+    return none.p if positive and none is not None and none.p is not None else 0.0
+
+
+def _holm(assessed: Sequence[Assessed]) -> dict[str, float | None]:
+    """Refutation p of every claim, adjusted within its family.
+
+    Members that were not tested now, or could not be, count as never refuted: the least favourable.
+    """
+    raw = {
+        one.claim.id: one.findings.tested.p_refute if one.findings.tested else None
+        for one in assessed
+    }
+    return {one.claim.id: _adjusted(one.claim, raw) for one in assessed}
+
+
+def _adjusted(claim: Claim, raw: Mapping[str, float | None]) -> float | None:
+    family = sorted({*claim.family, claim.id})
+    found = [raw.get(name) for name in family]
+    if raw[claim.id] is None:
+        return None
+    filled = [1.0 if p is None else p for p in found]
+    return float(multipletests(filled, method="holm")[1][family.index(claim.id)])
+
+
+def _placebo_p(claim: Claim, rows: Sequence[Row], measured: Measured) -> float | None:
+    """P of support when placebo behaviours stand in: a sound pipeline must not find any."""
+    if not isinstance(claim.claimed, AtLeast):
+        return _control(claim, rows, measured, BehaviourKind.PLACEBO, AtLeast(0.3), claim.judge)
+    return _control(claim, rows, measured, BehaviourKind.PLACEBO, claim.claimed, claim.judge)
+
+
+def _control_p(claim: Claim, rows: Sequence[Row], measured: Measured) -> float | None:
+    """P of support where imitation is known: counted by exact rules, so the judge is perfect."""
+    easier = AtLeast(claim.control_beta_min)
+    return _control(claim, rows, measured, BehaviourKind.POSITIVE_CONTROL, easier, PERFECT)
+
+
+def _control(
+    claim: Claim,
+    rows: Sequence[Row],
+    measured: Measured,
+    kind: BehaviourKind,
+    claimed: AtLeast,
+    judge: Judge,
+) -> float | None:
+    evidence = gather(rows, replace(measured, given={}), kind)
+    if evidence is None or len(evidence.behaviours) < MIN_CONTROLS or claimed.least <= 0:
+        return None
+    study = SlopeStudy.observed(evidence.cells, evidence.counts, judge)
+    streams = lambda step: stream(claim, f"{kind} {step}")  # noqa: E731
+    trial = Trial(study, claimed, claim.alpha, streams, CONTROL_WORLDS)
+    return float(claimed.support(trial.at, study.fit()))
+
+
+def _judge_p(claim: Claim, question: Question) -> float | None:
+    """P that observed rates lie above the judge's false positives."""
+    known = claim.judge.known and question.excess is not None
+    return above_floor(question.excess, claim) if known and question.excess is not None else None
+
+
+def _covariate(
+    rival: RivalSpec, rows: Sequence[Row], behaviours: Sequence[str]
+) -> list[float] | None:
+    """A rival's covariate: as locked with the claim, or as observed."""
+    if not rival.values:
+        return covariate(rows, behaviours, rival.covariate)
+    if any(name not in rival.values for name in behaviours):
+        return None
+    values = [rival.values[name] for name in behaviours]
+    return values if np.ptp(values) > 0 else None
+
+
+def _rivals(found: Findings) -> list[Rival]:
+    judge_p = found.judge_p
+    rivals = [
+        Rival("R-JUDGE", judge_p is not None, judge_p, "rates above the judge's false positives")
+    ]
+    study, claim = found.question.study, found.claim
+    for spec in claim.rivals:
+        if spec.held:
+            rivals.append(Rival(spec.id, study is not None, None, f"held fixed: {spec.held}"))
+            continue
+        z = found.covariates.get(spec.id)
+        if z is None or not isinstance(study, SlopeStudy):
+            name = spec.covariate or "values"
+            rivals.append(Rival(spec.id, False, None, f"{name!r} not given for every behaviour"))
+            continue
+        held = np.array(z) if study.given is None else np.column_stack([study.given, z])
+        p = partial_slope_p(study.cells.x, study.behaviour_effects, held, stream(claim, spec.id))
+        lock = "locked with the claim" if spec.values else "read with the outcomes"
+        rivals.append(Rival(spec.id, True, p, f"slope given {spec.covariate or spec.id}, {lock}"))
+    return rivals
+
+
+def _result(one: Assessed, verdict: Verdict, p_refute: float | None) -> ClaimResult:
+    claim, found = one.claim, one.findings
+    tested, question = found.tested, found.question
+    left = conclusions.standing(claim, one.rivals)
     return ClaimResult(
         claim=claim.id,
         statement=claim.statement,
         verdict=verdict,
-        exploratory=exploratory,
-        forbidden_fraction=slope.forbidden_fraction if slope else None,
-        power=slope.power if slope else None,
-        slope=slope.slope if slope else Interval(None, None, None),
-        gates=gates,
-        tests=tuple(_tests(found)),
-        rivals=rivals,
-        next_observation=_next(verdict, gates, rivals),
-        lock=lock,
+        exploratory=one.exploratory,
+        forbidden_fraction=tested.forbidden_fraction if tested else None,
+        power=tested.power if tested else None,
+        slope=tested.effect if tested else Interval(None, None, None),
+        gates=one.gates,
+        tests=tuple(_tests(found, p_refute)),
+        rivals=one.rivals,
+        next_observation="",
+        lock=one.lock,
         tier=claim.tier,
-        units=_units(evidence),
-        points=_points(evidence, slope),
+        units=question.units or {"behaviours": 0, "models": 0, "prompts": 0, "trials": 0},
+        points=question.points,
+        strength=claim.strength,
+        test=claim.test,
+        evidence=claim.evidence,
+        claimed=str(claim.claimed) if claim.claimed else None,
+        reading=question.reading,
+        details=question.details,
+        corpus=conclusions.corpus_rates(claim, found.measured),
+        models=one.rates,
+        standing=left,
+        reversal=conclusions.reversal(found, one.gates, verdict, left),
+        limits=conclusions.limits(found, one.exploratory, one.lock),
     )
 
 
-def _verdict(
-    claim: Claim, gates: Sequence[Gate], slope: SlopeTest | None, rivals: Sequence[Rival]
-) -> Verdict:
-    if slope is None or not all(gate.passed for gate in gates):
-        return Verdict.UNTESTABLE
-    if slope.p_refute <= claim.alpha:
-        return Verdict.CONTRADICTED
-    measured = [rival for rival in rivals if rival.measured]
-    beaten = all(rival.p is not None and rival.p <= claim.alpha for rival in measured)
-    weighed = any(rival.rival in SUBSTANTIVE for rival in measured)
-    if max(slope.p_none, slope.p_support) <= claim.alpha and beaten and weighed:
-        return Verdict.SUPPORTED
-    return Verdict.INDISTINGUISHABLE
-
-
-def _placebo_p(
-    claim: Claim, rows: Sequence[Mapping[str, Any]], frequencies: Mapping[str, Frequency]
-) -> float | None:
-    """P of support when placebo behaviours stand in: a sound pipeline must not find any."""
-    placebos = gather(rows, frequencies, BehaviourKind.PLACEBO)
-    if placebos is None or len(placebos.behaviours) < MIN_BEHAVIOURS or claim.beta_min <= 0:
-        return None
-    return support_p(claim, placebos, claim.judge, CONTROL_WORLDS)
-
-
-def _control_p(
-    claim: Claim, rows: Sequence[Mapping[str, Any]], frequencies: Mapping[str, Frequency]
-) -> float | None:
-    """P of support where imitation is known: counted by exact rules, so the judge is perfect."""
-    controls = gather(rows, frequencies, BehaviourKind.POSITIVE_CONTROL)
-    if controls is None or len(controls.behaviours) < MIN_BEHAVIOURS:
-        return None
-    easier = replace(claim, beta_min=claim.control_beta_min)
-    return support_p(easier, controls, PERFECT, CONTROL_WORLDS)
-
-
-def _judge_p(claim: Claim, evidence: Evidence) -> float:
-    """One-sided sign-flip over behaviours: observed rates above the judge's false positives."""
-    cells = evidence.cells
-    k = np.bincount(cells.behaviour, weights=evidence.counts)
-    excess = k / np.bincount(cells.behaviour, weights=cells.trials)
-    excess -= 1.0 - (claim.judge.specificity or 0.0)
-    return sign_flip_p(excess, stream(claim, "judge"))
-
-
-def _rivals(
-    claim: Claim,
-    evidence: Evidence | None,
-    slope: SlopeTest | None,
-    covariates: Mapping[str, list[float] | None],
-    judge_p: float | None,
-) -> tuple[Rival, ...]:
-    found = [
-        Rival("R-JUDGE", judge_p is not None, judge_p, "rates above the judge's false positives")
-    ]
-    for spec in claim.rivals:
-        z = covariates.get(spec.id)
-        if z is None or slope is None or evidence is None:
-            found.append(Rival(spec.id, False, None, f"column {spec.covariate!r} not observed"))
-            continue
-        rng = stream(claim, spec.id)
-        p = partial_slope_p(evidence.cells.x, slope.effects, np.array(z), rng)
-        found.append(Rival(spec.id, True, p, f"frequency, given {spec.covariate}"))
-    return tuple(found)
-
-
-def _tests(found: Findings) -> list[TestResult]:
-    slope, claim = found.slope, found.claim
-    tests = []
-    if slope is not None:
-        beta, observed = f"beta >= {claim.beta_min:g}", slope.slope.estimate
-        cap = f"scatter allowed {claim.scatter.behaviour:g}, shown {slope.scatter:.2f}; the larger"
+def _tests(found: Findings, p_refute: float | None) -> list[TestResult]:
+    tests, claim, tested = list(found.question.tests), found.claim, found.tested
+    if found.question.none:
+        tests.insert(0, found.question.none)
+    if tested is not None:
+        effect = f"effect {claim.claimed}"
+        shown = f"scatter shown {tested.scatter:.2f}"
+        allowed = f"sensitivity: no less scatter than the {claim.scatter.behaviour:g} allowed"
+        method, estimate = "simulation at the boundary", tested.effect.estimate
         tests += [
-            TestResult("no relation", observed, slope.p_none, "permutation of behaviours"),
-            TestResult("refutes " + beta, observed, slope.p_refute, "simulation at beta_min", cap),
+            TestResult("refutes " + effect, estimate, tested.p_refute, method, shown),
             TestResult(
-                "refutes, scatter as shown",
-                observed,
-                slope.p_refute_as_shown,
-                "simulation at beta_min",
-                "sensitivity: only the scatter the data show, even if the claim allows more",
+                "refutes, scatter as allowed", estimate, tested.p_refute_if_allowed, method, allowed
             ),
-            TestResult("supports " + beta, observed, slope.p_support, "simulation at beta_min"),
+            TestResult("supports " + effect, estimate, tested.p_support, method),
         ]
-    tests.append(TestResult("judge", None, found.judge_p, "sign flips over behaviours"))
-    tests.append(TestResult("placebo behaviours", None, found.placebo_p, "simulation at beta_min"))
-    control = f"simulation at beta {claim.control_beta_min:g}"
-    tests.append(TestResult("positive controls", None, found.control_p, control))
+        if p_refute is not None and p_refute != tested.p_refute:
+            family = ", ".join(claim.family)
+            tests.append(TestResult("refutes, in its family", None, p_refute, "Holm", family))
+    tests.append(TestResult("judge", None, found.judge_p, "sign flips over units"))
+    if claim.test == "frequency":
+        control = f"simulation at slope {claim.control_beta_min:g}"
+        placebo = "simulation at the boundary"
+        tests.append(TestResult("placebo behaviours", None, found.placebo_p, placebo))
+        tests.append(TestResult("positive controls", None, found.control_p, control))
     return tests
-
-
-def _next(verdict: Verdict, gates: Sequence[Gate], rivals: Sequence[Rival]) -> str:
-    closed = [f"{gate.code}: {gate.needs}" for gate in gates if not gate.passed]
-    if closed:
-        return "; ".join(closed)
-    unmeasured = [rival.rival for rival in rivals if not rival.measured]
-    if verdict is Verdict.INDISTINGUISHABLE:
-        more = f"measure {', '.join(unmeasured)}; " if unmeasured else ""
-        return more + "add behaviours at the ends of the frequency range"
-    if unmeasured:
-        return "measure " + ", ".join(unmeasured)
-    return "repeat on models and behaviours held out from this study"
-
-
-def _units(evidence: Evidence | None) -> dict[str, int]:
-    if evidence is None:
-        return {"behaviours": 0, "models": 0, "prompts": 0, "trials": 0}
-    return {
-        "behaviours": len(evidence.behaviours),
-        "models": int(evidence.cells.model.max()) + 1,
-        "prompts": int(evidence.cells.prompt.max()) + 1,
-        "trials": int(evidence.cells.trials.sum()),
-    }
-
-
-def _points(evidence: Evidence | None, slope: SlopeTest | None) -> tuple[dict[str, Any], ...]:
-    """What a chart of the claim shows: a behaviour's log frequency and its effect in logits."""
-    if evidence is None or slope is None:
-        return ()
-    return tuple(
-        {"behaviour": name, "log_frequency": float(x), "se": float(se), "effect": float(effect)}
-        for name, x, se, effect in zip(
-            evidence.behaviours, evidence.cells.x, evidence.cells.x_se, slope.effects, strict=True
-        )
-    )

@@ -6,21 +6,27 @@ A local lock binds oneself; it proves nothing to others, and the report says so.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from auditor.claims.evidence import Frequency, planned_cells
-from auditor.claims.slope import planned_power
-from auditor.claims.spec import Claim
+import numpy as np
+
+from auditor.claims.evidence import Measured, planned_cells
+from auditor.claims.question import stream
+from auditor.claims.slope import SlopeStudy
+from auditor.claims.spec import Claim, Scatter
 from auditor.errors import DamagedAudit
 from auditor.plan import canonical_json
 from auditor.records import BehaviourKind
+from auditor.statistics.claimed import Trial
+
+PLAN_WORLDS = 499
+"""Worlds a grid point for a planned power: its Monte-Carlo error stays under 0.02."""
 
 
 def predict(
     claim: Claim,
-    frequencies: Mapping[str, Frequency],
+    measured: Measured,
     corpora: Mapping[str, str],
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -28,21 +34,41 @@ def predict(
 
     corpora: name → digest of what was indexed. Power is that of the claim's own design.
     """
-    cells = planned_cells(claim, frequencies)
     return {
         "claim": claim.id,
         "claim_digest": claim.digest,
         "statement": claim.statement,
-        "beta_min": claim.beta_min,
+        "strength": claim.strength,
+        "test": claim.test,
+        "claimed": str(claim.claimed) if claim.claimed else None,
         "alpha": claim.alpha,
+        "family": list(claim.family),
+        "after": claim.after or None,
+        "rivals": {rival.id: dict(rival.values) or rival.covariate for rival in claim.rivals},
         "tier": claim.tier,
         "corpora": dict(corpora),
-        "frequencies": {name: asdict(f) for name, f in sorted(frequencies.items())},
-        "units": sorted(_units(frequencies)),
-        "power": planned_power(claim, cells) if cells is not None and claim.beta_min > 0 else None,
+        "measured": measured.plain(),
+        "units": measured.of_kind(BehaviourKind(claim.predictor.kind)),
+        "power": planned_power(claim, measured),
         "seed": claim.seed,
         "versions": dict(versions),
     }
+
+
+def planned_power(claim: Claim, measured: Measured, worlds: int = PLAN_WORLDS) -> float | None:
+    """Power to refute the claim in its nearest rival world, before outcomes are read.
+
+    For slopes over behaviours, at the claim's own design and scatter; None for other tests, whose
+    units are known only with the observations, and for claims that state no effect.
+    """
+    cells = planned_cells(claim, measured)
+    if cells is None or claim.claimed is None or claim.directional or claim.test != "frequency":
+        return None
+    rates = np.full(cells.arms, claim.design.mean_rate)
+    scatter = Scatter(0.0, claim.scatter.model, claim.scatter.prompt)
+    study = SlopeStudy(cells, claim.judge, scatter, rates)
+    trial = Trial(study, claim.claimed, claim.alpha, lambda step: stream(claim, step), worlds)
+    return trial.power(claim.rival_effect, claim.scatter.behaviour)
 
 
 def lock_digest(prediction: Mapping[str, Any]) -> str:
@@ -61,20 +87,6 @@ def open_lock(row: Mapping[str, Any]) -> dict[str, Any]:
     return prediction
 
 
-def locked_frequencies(prediction: Mapping[str, Any]) -> dict[str, Frequency]:
-    """The frequencies a lock holds, by behaviour."""
-    return {
-        name: Frequency(**{**values, "kind": BehaviourKind(values["kind"])})
-        for name, values in prediction["frequencies"].items()
-    }
-
-
 def is_exploratory(locked_at: datetime | None, observed_at: Sequence[datetime]) -> bool:
     """Whether any outcome was read before the lock, or there was no lock."""
     return locked_at is None or any(at <= locked_at for at in observed_at)
-
-
-def _units(frequencies: Mapping[str, Frequency]) -> list[str]:
-    return [
-        name for name, f in frequencies.items() if f.kind is BehaviourKind.BEHAVIOUR and f.usable
-    ]

@@ -1,167 +1,214 @@
-"""The test of a slope claim: does log frequency raise the logit by at least beta_min?
+"""A slope over behaviours as a study: do rates rise with what the text holds?
 
-Three p-values, each on behaviours as units: permutation against no relation, simulation at the
-boundary from below (refutation) and from above (support). Then what the claim forbids: the share of
-relabelled outcomes, and of worlds without the relation, that would have refuted it.
+The estimate is the least-squares slope of behaviour effects on the predictor, other predictors
+held fixed; behaviours are the units, and their scatter is what the variance left shows.
 """
 
-import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from auditor.claims.calibration import WORLDS, Calibration, calibrate, worlds_at
-from auditor.claims.evidence import Evidence
-from auditor.claims.model import Cells, Fit, fit_slope
-from auditor.claims.spec import Claim, Judge, Scatter
-from auditor.records import Interval
-from auditor.statistics.permutation import slope_p
-
-RELABELLINGS = 400
-"""Relabelled outcomes behind the forbidden fraction: its Monte-Carlo error stays under 0.025."""
-
-BETA_GRID = np.concatenate([np.arange(-3.0, 4.0, 0.25), np.arange(4.0, 10.1, 1.0)])
-"""Slopes at which worlds are simulated to turn the observed slope into an estimate; a limit beyond
-them is not given."""
-
-GRID_WORLDS = 299
-PLAN_WORLDS = 499
-"""Worlds a grid point for a planned power: its Monte-Carlo error stays under 0.02."""
-
-PERFECT = Judge(1.0, 1.0)
+from auditor.claims.model import Cells, estimated_scatter, shrunken, simulate
+from auditor.claims.spec import Scatter
+from auditor.statistics.calibration import Fit
+from auditor.statistics.contrast import REACH
+from auditor.statistics.judge import Judge
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+EFFECTS = np.concatenate([np.arange(-3.0, 4.0, 0.25), np.arange(4.0, 10.1, 1.0)])
+"""Slopes at which worlds are simulated for an interval; a limit beyond them is not given."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlopeTest:
-    """Everything one set of behaviours says about a slope claim."""
+@dataclass(frozen=True)
+class SlopeStudy:
+    """Trials of behaviours whose predictor is `cells.x`.
 
-    slope: Interval
-    scatter: float
-    p_none: float
-    p_refute: float
-    p_refute_as_shown: float
-    p_support: float
-    forbidden_fraction: float
-    power: float
-    effects: Floats
-
-
-def stream(claim: Claim, test: str) -> np.random.Generator:
-    """The random stream of one test of one claim: the same on every machine."""
-    return np.random.default_rng([claim.seed, int(claim.digest[:8], 16), zlib.crc32(test.encode())])
-
-
-def slope_test(claim: Claim, evidence: Evidence, worlds: int = WORLDS) -> SlopeTest:
-    """Test a slope claim on one set of behaviours."""
-    cells, judge = evidence.cells, claim.judge
-    effects = cells.behaviour_effects(evidence.counts)
-    rates = cells.arm_rates(evidence.counts)
-    observed = fit_slope(cells.x, effects)
-    rng = stream(claim, "slope")
-    fair = fair_null(claim, evidence, worlds)
-    shown = fair.matched_scatter(observed.residual)
-    relabelled = fit_slope(cells.x, rng.permuted(np.tile(effects, (RELABELLINGS, 1)), axis=1))
-    larger = replace(claim.scatter, behaviour=float(_scatter(fair, observed, claim)))
-    return SlopeTest(
-        slope=_estimate(cells, judge, rates, observed, larger, rng),
-        scatter=float(shown),
-        p_none=slope_p(cells.x, effects, rng),
-        p_refute=float(refutation(fair, observed, claim)),
-        p_refute_as_shown=float(fair.at_most(observed.slope, shown)),
-        p_support=support_p(claim, evidence, judge, worlds),
-        forbidden_fraction=float(np.mean(refutation(fair, relabelled, claim) <= claim.alpha)),
-        power=_power(claim, cells, rates, fair, larger, rng, worlds),
-        effects=effects,
-    )
-
-
-def fair_null(claim: Claim, evidence: Evidence, worlds: int = WORLDS) -> Calibration:
-    """Worlds in which the claim holds at its boundary, true frequencies drawn given measured."""
-    rates = evidence.cells.arm_rates(evidence.counts)
-    rng = stream(claim, "refutation")
-    return calibrate(
-        evidence.cells, claim.beta_min, claim.scatter, claim.judge, rates, rng, True, worlds
-    )
-
-
-def refutation(fair: Calibration, fit: Fit, claim: Claim) -> Floats:
-    """P of slopes this flat if the claim holds.
-
-    The scatter is the larger of what the claim allows and what the data show: scatter alone refutes
-    nothing. A plug-in value alone refuted true claims in 9 % of worlds with 8 behaviours.
+    given: (behaviours, others) predictors held fixed; rates: (arms,) shares that simulated arms
+    are matched to; counts is None where nothing was observed yet.
     """
-    return fair.at_most(fit.slope, _scatter(fair, fit, claim))
+
+    cells: Cells
+    judge: Judge
+    scatter: Scatter
+    rates: Floats
+    counts: Ints | None = None
+    given: Floats | None = None
+    effects: Floats = field(default_factory=lambda: EFFECTS)
+
+    @classmethod
+    def observed(
+        cls, cells: Cells, counts: Ints, judge: Judge, given: Floats | None = None
+    ) -> "SlopeStudy":
+        """A study of counts, its scatter between models and prompts estimated from them."""
+        scatter = Scatter(0.0, *estimated_scatter(cells, counts))
+        return cls(cells, judge, scatter, cells.arm_rates(counts), counts, given)
+
+    @property
+    def inexact(self) -> bool:
+        """Whether the predictor was measured with error."""
+        return bool(np.any(self.cells.x_se > 0))
+
+    @cached_property
+    def behaviour_effects(self) -> Floats:
+        """Effects of the behaviours in logits, as observed."""
+        if self.counts is None:
+            raise ValueError("nothing was observed yet")
+        return self.cells.behaviour_effects(self.counts)
+
+    def fit(self) -> Fit:
+        """Fit what was observed."""
+        return self.fit_effects(self.behaviour_effects)
+
+    def fit_effects(self, effects: Floats) -> Fit:
+        """Regress behaviour effects, (behaviours,) or (worlds, behaviours), on the predictor."""
+        slope = effects @ self._rest / (self._rest @ self._rest)
+        left = effects - effects @ self._hat - np.multiply.outer(slope, self._rest)
+        freedom = self.cells.behaviours - 1 - round(float(np.trace(self._hat)))
+        return Fit(np.asarray(slope), np.square(left).sum(axis=-1) / max(freedom, 1))
+
+    def worlds(
+        self, effect: float, scatter: float, worlds: int, rng: np.random.Generator, exact: bool
+    ) -> Fit:
+        """Simulate and fit worlds whose slope is `effect`."""
+        cells = self.cells
+        x = (
+            np.broadcast_to(cells.x, (worlds, cells.behaviours))
+            if exact
+            else shrunken(cells.x, cells.x_se, worlds, rng)
+        )
+        linear = effect * (x - x.mean(axis=1, keepdims=True)) + self._others(effect)
+        spread = Scatter(scatter, self.scatter.model, self.scatter.prompt)
+        _, pairs = cells.groups
+        counts = simulate(cells, linear[:, pairs[:, 0]], spread, self.judge, self.rates, rng)
+        return self.fit_effects(cells.behaviour_effects(counts))
+
+    def relabelled(self, relabellings: int, rng: np.random.Generator) -> Fit:
+        """Fit the behaviours' effects dealt anew."""
+        dealt = rng.permuted(np.tile(self.behaviour_effects, (relabellings, 1)), axis=1)
+        return self.fit_effects(dealt)
+
+    def statistic(self, fit: Fit, effect: float) -> Floats:
+        """The slope's distance from `effect` in its own standard errors."""
+        error = np.sqrt(fit.spread / (self._rest @ self._rest))
+        distance: Floats = (fit.estimate - effect) / np.maximum(error, 1e-9)
+        return distance
+
+    def _others(self, effect: float) -> Floats:
+        """What the given predictors add, fitted with the slope held at `effect`; (behaviours,)."""
+        if self.given is None or self.counts is None:
+            return np.zeros(self.cells.behaviours)
+        centred = self.given - self.given.mean(axis=0)
+        target = self.behaviour_effects - effect * (self.cells.x - self.cells.x.mean())
+        added: Floats = centred @ np.linalg.lstsq(centred, target, rcond=None)[0]
+        return added
+
+    @cached_property
+    def _hat(self) -> Floats:
+        """The projection onto a constant and the given predictors."""
+        ones = np.ones((self.cells.behaviours, 1))
+        design = ones if self.given is None else np.column_stack([ones, self.given])
+        hat: Floats = design @ np.linalg.pinv(design)
+        return hat
+
+    @cached_property
+    def _rest(self) -> Floats:
+        """The predictor without what the given ones tell."""
+        rest: Floats = self.cells.x - self._hat @ self.cells.x
+        return rest
 
 
-def support_p(claim: Claim, evidence: Evidence, judge: Judge, worlds: int = WORLDS) -> float:
-    """P of slopes this steep if the true slope is only beta_min, measured frequencies being true.
+@dataclass(frozen=True)
+class CrossedStudy:
+    """Trials whose predictor differs between the arms of a behaviour.
 
-    Taking them for true is the hard null: errors in them could only flatten the observed slope.
+    predictor: (groups,), a behaviour under an arm each. What behaviours and arms do on their own is
+    taken out; the scatter is that of models within behaviours. tilt: (behaviours,) a covariate
+    along which each arm may tilt.
     """
-    cells = evidence.cells
-    rates = cells.arm_rates(evidence.counts)
-    observed = fit_slope(cells.x, cells.behaviour_effects(evidence.counts))
-    rng = stream(claim, "support")
-    hard = calibrate(cells, claim.beta_min, claim.scatter, judge, rates, rng, False, worlds)
-    return float(hard.at_least(observed.slope, _scatter(hard, observed, claim)))
 
+    cells: Cells
+    counts: Ints
+    judge: Judge
+    prompt_scatter: float
+    predictor: Floats
+    tilt: Floats | None = None
+    inexact: bool = False
 
-def planned_power(claim: Claim, cells: Cells, worlds: int = PLAN_WORLDS) -> float:
-    """Power to refute the claim in a world without the relation, before outcomes are read."""
-    rates = np.full(int(cells.arm.max()) + 1, claim.design.mean_rate)
-    rng = stream(claim, "power")
-    fair = calibrate(cells, claim.beta_min, claim.scatter, claim.judge, rates, rng, True, worlds)
-    return _power(claim, cells, rates, fair, claim.scatter, rng, worlds)
+    @classmethod
+    def observed(
+        cls,
+        cells: Cells,
+        counts: Ints,
+        judge: Judge,
+        predictor: Floats,
+        tilt: Floats | None = None,
+    ) -> "CrossedStudy":
+        """A study of counts, its scatter between prompts estimated from them."""
+        return cls(cells, counts, judge, estimated_scatter(cells, counts)[1], predictor, tilt)
 
+    @cached_property
+    def effects(self) -> Floats:
+        """Effects an interval may be read from."""
+        fit = self.fit()
+        grid: Floats = fit.estimate + REACH * np.sqrt(fit.spread / (self._rest @ self._rest))
+        return grid
 
-def _scatter(null: Calibration, fit: Fit, claim: Claim) -> Floats:
-    return np.maximum(null.matched_scatter(fit.residual), claim.scatter.behaviour)
+    @property
+    def within(self) -> Floats:
+        """The predictor without what behaviours and arms tell; (groups,)."""
+        return self._rest
 
+    def fit(self) -> Fit:
+        """Fit what was observed."""
+        return self._fit(self.cells.logits(self.counts))
 
-def _power(
-    claim: Claim,
-    cells: Cells,
-    rates: Floats,
-    fair: Calibration,
-    scatter: Scatter,
-    rng: np.random.Generator,
-    worlds: int,
-) -> float:
-    """Share of worlds at slope 0 that refute the claim.
+    def worlds(
+        self, effect: float, scatter: float, worlds: int, rng: np.random.Generator, exact: bool
+    ) -> Fit:
+        """Simulate and fit worlds with that effect, all else as fitted given it."""
+        logits = self.cells.logits(self.counts) - effect * self.predictor
+        linear = self._hat @ logits + effect * self.predictor
+        spread = Scatter(0.0, scatter, self.prompt_scatter)
+        rates = self.cells.arm_rates(self.counts)
+        drawn = np.broadcast_to(linear, (worlds, len(linear)))
+        counts = simulate(self.cells, drawn, spread, self.judge, rates, rng)
+        return self._fit(self.cells.logits(counts))
 
-    Their scatter is the worst the claim allows, or what the data show where that is more.
-    """
-    quiet = worlds_at(cells, 0.0, scatter, claim.judge, rates, rng, True, worlds)
-    return float(np.mean(refutation(fair, quiet, claim) <= claim.alpha))
+    def relabelled(self, relabellings: int, rng: np.random.Generator) -> Fit:
+        """Fit what behaviours and arms leave, dealt anew."""
+        logits = self.cells.logits(self.counts)
+        left = logits - self._hat @ logits
+        return self._fit(rng.permuted(np.tile(left, (relabellings, 1)), axis=1))
 
+    def statistic(self, fit: Fit, effect: float) -> Floats:
+        """The effect's distance from `effect` in its own standard errors."""
+        error = np.sqrt(fit.spread / (self._rest @ self._rest))
+        distance: Floats = (fit.estimate - effect) / np.maximum(error, 1e-9)
+        return distance
 
-def _estimate(
-    cells: Cells,
-    judge: Judge,
-    rates: Floats,
-    observed: Fit,
-    spread: Scatter,
-    rng: np.random.Generator,
-) -> Interval:
-    """Turn the observed slope into beta: the values whose worlds would give it (test inversion).
+    def _fit(self, logits: Floats) -> Fit:
+        estimate = logits @ self._rest / (self._rest @ self._rest)
+        left = logits - logits @ self._hat - np.multiply.outer(estimate, self._rest)
+        freedom = len(self.predictor) - round(float(np.trace(self._hat))) - 1
+        return Fit(np.asarray(estimate), np.square(left).sum(axis=-1) / max(freedom, 1))
 
-    The 95 % limits are where it would be in the upper and the lower 2.5 % of worlds.
-    """
-    fits = [
-        worlds_at(cells, float(beta), spread, judge, rates, rng, True, GRID_WORLDS)
-        for beta in BETA_GRID
-    ]
-    below = np.array([np.mean(fit.slope <= observed.slope) for fit in fits])
-    crossings = [_crossing(below, level) for level in (0.5, 0.975, 0.025)]
-    return Interval(*crossings)
+    @cached_property
+    def _hat(self) -> Floats:
+        """The projection of group logits onto behaviours, arms and the arms' tilts."""
+        design = self.cells.design
+        if self.tilt is not None:
+            _, pairs = self.cells.groups
+            arms = design[:, self.cells.behaviours :]
+            design = np.column_stack([design, arms * self.tilt[pairs[:, 0]][:, None]])
+        hat: Floats = design @ np.linalg.pinv(design)
+        return hat
 
-
-def _crossing(below: Floats, level: float) -> float | None:
-    """Beta at which the share of worlds at or below the observed slope falls to a level."""
-    falling = np.minimum.accumulate(below)
-    if not falling[-1] <= level <= falling[0]:
-        return None
-    return float(np.interp(-level, -falling, BETA_GRID))
+    @cached_property
+    def _rest(self) -> Floats:
+        """The predictor without what behaviours and arms tell."""
+        rest: Floats = self.predictor - self._hat @ self.predictor
+        return rest

@@ -1,56 +1,51 @@
 """Claims as data: one TOML each, read into a frozen `Claim`.
 
-A claim states its strength in numbers: the smallest slope it commits to, the scatter it allows, the
-judge it assumes. A user's file is read by the same function as a shipped one.
+A claim states its strength in numbers: the smallest effect it commits to (`beta_min`), or the
+largest it allows (`margin`), the scatter of its units, the judge it assumes. A user's file is read
+by the same function as a shipped one.
 """
 
-import math
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from auditor.errors import BadInput, UsageError
+from auditor.claims.fields import Fields, read_fields
+from auditor.errors import UsageError
 from auditor.plan import digest
+from auditor.statistics.claimed import AtLeast, Claimed, Within
+from auditor.statistics.judge import Judge
 
 LIBRARY = Path(__file__).parent / "library"
 TIERS = ("A", "B", "C")
+EVIDENCE = ("obs", "time-split", "intervention")
+STRENGTHS = ("H0", "S0", "H1", "H1p", "H2a", "H2b", "H2c", "H3", "H=", "H+post", "effect")
+"""METHOD §1.2; `effect` is a statement about observations alone."""
+
+TESTS = (
+    "frequency", "context", "prefix", "exception", "contrast", "swap", "beneficiary", "onset",
+    "verbatim", "interventions", "existential", "saturated", "tuning", "elicitation",
+    "conditional", "distribution", "control", "pressure", "combination",
+)  # fmt: skip
+"""How a claim is put to the test: a module of auditor.claims.questions each."""
+
+CONTRASTS = (
+    "contrast", "tuning", "conditional", "distribution", "control", "pressure", "combination",
+)  # fmt: skip
+"""Tests that cannot do without a table [contrast]."""
+
+SETTINGS = ("focus", "contexts", "cutoffs", "roles", "arms")
+"""Tables that one kind of test alone needs."""
+
+PLACEBO = "placebo corpora"
+"""Name of the predictor that placebo corpora make."""
+
+KINDS = ("behaviour", "placebo", "positive_control")
 MAX_ALPHA = 0.05
-NEEDED = ("scatter", "design")
-"""Tables a claim must have; without the others it says less, and the gates notice."""
-
-KNOWN = {
-    "": {
-        *("id", "statement", "strength", "beta_min", "alpha", "seed", "behaviours", "target"),
-        *("corpora", "observations", "scatter", "judge", "design", "rivals", "controls"),
-    },
-    "corpora": {"names", "tier"},
-    "observations": {"studies", "models", "conditions"},
-    "scatter": {"behaviour", "model", "prompt"},
-    "judge": {"sensitivity", "specificity"},
-    "design": {"models", "conditions", "prompts", "draws", "mean_rate"},
-    "controls": {"beta_min"},
-}
-"""The fields of a claim, by table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """Sensitivity and specificity of whoever judged the transcripts; None where unknown."""
-
-    sensitivity: float | None
-    specificity: float | None
-
-    @property
-    def known(self) -> bool:
-        """Whether both rates are stated."""
-        return self.sensitivity is not None and self.specificity is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """Logit standard deviations the claim allows: behaviour, model x behaviour, prompt."""
+    """Logit standard deviations the claim allows: behaviour (or unit), model, prompt."""
 
     behaviour: float
     model: float
@@ -70,35 +65,99 @@ class Design:
 
 @dataclass(frozen=True, slots=True)
 class RivalSpec:
-    """A rival explanation and the column of the observations that measures its covariate."""
+    """A rival explanation: the column that measures it, its locked values, or why it is held.
+
+    values: covariate a behaviour, locked with the claim; held: what in the design keeps the rival
+    the same on both sides of a contrast.
+    """
 
     id: str
     covariate: str
+    values: Mapping[str, float] = field(default_factory=dict)
+    held: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """What of the corpus predicts: the log rate of a target, less that of another where named.
+
+    components: behaviour to the skills it is made of, whose rarest counts; given: targets whose log
+    rates are held fixed, or PLACEBO for the mean log rate in placebo corpora.
+    """
+
+    target: str = ""
+    against: str = ""
+    components: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+    kind: str = "behaviour"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Observations of one level or group of a contrast, and their weight in it.
+
+    where: column or factor to the pattern it must match.
+    """
+
+    weight: float
+    where: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Levels within a unit, and groups of units, whose average log odds are compared."""
+
+    unit: tuple[str, ...]
+    levels: tuple[Part, ...]
+    groups: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One strength of the imitation hypothesis, stated so that it can fail (METHOD §1.2)."""
+    """One strength of the imitation hypothesis, stated so that it can fail (METHOD §1.2).
+
+    settings: what one kind of test alone needs, as strings: the focus of an exception, the framing
+    that goes with a condition, the cutoff of a model.
+    """
 
     id: str
     statement: str
     strength: str
-    beta_min: float
+    test: str
+    claimed: Claimed | None
+    rival_effect: float
     alpha: float
     seed: int
     behaviours: tuple[str, ...]
-    target: str
+    predictor: Predictor
     corpora: tuple[str, ...]
+    placebo: tuple[str, ...]
     tier: str
+    evidence: str
     studies: tuple[str, ...]
     models: tuple[str, ...]
     conditions: tuple[str, ...]
+    where: Mapping[str, str]
     scatter: Scatter
     judge: Judge
     design: Design
     rivals: tuple[RivalSpec, ...]
     control_beta_min: float
+    contrast: Contrast | None
+    settings: Mapping[str, Mapping[str, str]]
+    family: tuple[str, ...]
+    after: str
     digest: str
+
+    @property
+    def directional(self) -> bool:
+        """Whether the claim only names a direction, and so forbids next to nothing."""
+        return self.claimed is None or self.claimed == AtLeast(0.0)
+
+    @property
+    def of_text(self) -> bool:
+        """Whether the claim rests on how often a corpus holds something."""
+        return self.test in ("frequency", "context", "swap", "onset", "existential")
 
 
 def read_claims(extra: Iterable[Path] = ()) -> dict[str, Claim]:
@@ -122,116 +181,128 @@ def choose_claims(names: Iterable[str]) -> list[Claim]:
 
 
 def read_claim(path: Path) -> Claim:
-    """Read one claim; raises BadInput naming the file, the field and what it needs."""
-    try:
-        content = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: {error}", "a claim is a TOML file") from error
-    except OSError as error:
-        raise BadInput(
-            f"{path}: {error.strerror}", "name a bundled claim or a TOML file"
-        ) from error
-    try:
-        return _claim(content)
-    except KeyError as error:
-        raise BadInput(f"{path}: no field {error}", "compare auditor/claims/library") from error
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{path}: {error}", "compare auditor/claims/library") from error
-
-
-def _claim(content: Mapping[str, Any]) -> Claim:
-    _check_names(content)
-    corpora, controls = _table(content, "corpora"), _table(content, "controls")
-    judge, observations = _table(content, "judge"), _table(content, "observations")
-    scatter, design = _table(content, "scatter"), _table(content, "design")
+    """Read one claim; raises BadInput naming file, line, field and what it needs."""
+    fields = read_fields(path)
+    corpora, observations = fields.table("corpora"), fields.table("observations")
+    controls = fields.table("controls")
     claim = Claim(
-        id=str(content["id"]),
-        statement=str(content["statement"]),
-        strength=str(content["strength"]),
-        beta_min=_number(content, "beta_min"),
-        alpha=_number(content, "alpha", 0.05),
-        seed=_count(content, "seed", 0),
-        behaviours=_names(content, "behaviours", ()),
-        target=str(content.get("target", "")),
-        corpora=_names(corpora, "names"),
-        tier=str(corpora.get("tier", "C")),
-        studies=_names(observations, "studies"),
-        models=_names(observations, "models"),
-        conditions=_names(observations, "conditions"),
-        scatter=Scatter(*(_number(scatter, name) for name in ("behaviour", "model", "prompt"))),
-        judge=Judge(_rate(judge, "sensitivity"), _rate(judge, "specificity")),
-        design=Design(
-            _count(design, "models", 1),
-            _count(design, "conditions", 1),
-            _count(design, "prompts", 1),
-            _count(design, "draws", 1),
-            _number(design, "mean_rate"),
-        ),
-        rivals=tuple(
-            RivalSpec(str(r["id"]), str(r["covariate"])) for r in content.get("rivals", ())
-        ),
-        control_beta_min=_number(controls, "beta_min", 0.30),
-        digest=digest(content),
+        id=fields.text("id"),
+        statement=fields.text("statement"),
+        strength=fields.one_of("strength", STRENGTHS),
+        test=fields.one_of("test", TESTS, "frequency"),
+        claimed=_claimed(fields),
+        rival_effect=fields.number("rival_effect", 0.0),
+        alpha=fields.between("alpha", 0.0, MAX_ALPHA, MAX_ALPHA),
+        seed=fields.count("seed", 0),
+        behaviours=fields.names("behaviours"),
+        predictor=_predictor(fields.table("predictor")),
+        corpora=corpora.names("names", ("*",)),
+        placebo=corpora.names("placebo", ("placebo*",)),
+        tier=corpora.one_of("tier", TIERS, "C"),
+        evidence=observations.one_of("evidence", EVIDENCE, "obs"),
+        studies=observations.names("studies", ("*",)),
+        models=observations.names("models", ("*",)),
+        conditions=observations.names("conditions", ("*",)),
+        where=observations.texts("where"),
+        scatter=_scatter(fields.table("scatter", needed=True)),
+        judge=_judge(fields.table("judge")),
+        design=_design(fields.table("design", needed=True)),
+        rivals=tuple(_rival(rival) for rival in fields.tables("rivals")),
+        control_beta_min=controls.between("beta_min", 0.0, 100.0, 0.30),
+        contrast=_contrast(fields.table("contrast")) if fields.has("contrast") else None,
+        settings={name: fields.texts(name) for name in SETTINGS},
+        family=fields.names("family"),
+        after=fields.text("after", ""),
+        digest=digest(fields.content),
     )
-    _check(claim)
+    if claim.test in CONTRASTS and claim.contrast is None:
+        raise fields.wrong("test", f"the test {claim.test} needs a table [contrast]")
+    for read in (fields, corpora, observations, controls):
+        read.done()
     return claim
 
 
-def _check_names(content: Mapping[str, Any]) -> None:
-    """A misspelt name would silently leave a default in force."""
-    for table, known in KNOWN.items():
-        within = content if table == "" else content.get(table, {})
-        unknown = sorted(set(within) - known) if isinstance(within, Mapping) else []
-        if unknown:
-            where = f" in [{table}]" if table else ""
-            raise ValueError(f"no field is called {unknown[0]!r}{where}")
+def _claimed(fields: Fields) -> Claimed | None:
+    """`beta_min`, or `margin` with `reach`; neither where the claim commits to no number."""
+    if fields.has("margin"):
+        margin = fields.at_least("margin", 0.0)
+        reach = fields.between("reach", 0.0, 100.0, margin or None)
+        if not fields.has("rival_effect"):
+            message = "a claim of no effect needs rival_effect, that of the nearest rival world"
+            raise fields.wrong("margin", message)
+        return Within(margin, reach)
+    return AtLeast(fields.number("beta_min")) if fields.has("beta_min") else None
 
 
-def _check(claim: Claim) -> None:
-    if claim.tier not in TIERS:
-        raise ValueError(f"corpora.tier is {claim.tier!r}, expected A, B or C")
-    if not 0 < claim.alpha <= MAX_ALPHA:
-        raise ValueError(f"alpha is {claim.alpha}, expected a probability of at most {MAX_ALPHA}")
-    if claim.control_beta_min <= 0:
-        raise ValueError(f"controls.beta_min is {claim.control_beta_min}, expected more than 0")
-    if min(claim.scatter.behaviour, claim.scatter.model, claim.scatter.prompt) < 0:
-        raise ValueError("scatter is a standard deviation, 0 or more")
-    if not 0 < claim.design.mean_rate < 1:
-        raise ValueError(f"design.mean_rate is {claim.design.mean_rate}, expected a share")
+def _scatter(table: Fields) -> Scatter:
+    scatter = Scatter(*(table.at_least(name, 0.0) for name in ("behaviour", "model", "prompt")))
+    table.done()
+    return scatter
 
 
-def _table(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    table = content[name] if name in NEEDED else content.get(name, {})
-    if not isinstance(table, Mapping):
-        raise TypeError(f"{name} is {table!r}, expected a table [{name}]")
-    return table
+def _judge(table: Fields) -> Judge:
+    rates = [
+        table.between(name, 0.0, 1.0) if table.has(name) else None
+        for name in ("sensitivity", "specificity")
+    ]
+    table.done()
+    return Judge(*rates)
 
 
-def _number(table: Mapping[str, Any], name: str, default: float | None = None) -> float:
-    value = table[name] if default is None else table.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) == math.inf:
-        raise TypeError(f"{name} is {value!r}, expected a number")
-    return float(value)
+def _design(table: Fields) -> Design:
+    models, conditions = table.count("models", 1), table.count("conditions", 1)
+    prompts, draws = table.count("prompts", 1), table.count("draws", 1)
+    rate = table.between("mean_rate", 0.0, 1.0)
+    if rate == 1.0:
+        raise table.wrong("mean_rate", "mean_rate is 1, expected a share below it")
+    table.done()
+    return Design(models, conditions, prompts, draws, rate)
 
 
-def _count(table: Mapping[str, Any], name: str, least: int) -> int:
-    value = table[name]
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is {value!r}, expected a whole number, {least} or more")
-    return value
+def _rival(table: Fields) -> RivalSpec:
+    rival = RivalSpec(
+        table.text("id"),
+        table.text("covariate", ""),
+        table.numbers("values"),
+        table.text("held", ""),
+    )
+    if not rival.covariate and not rival.values and not rival.held:
+        raise table.wrong("id", "a rival needs a covariate, its values, or held")
+    table.done()
+    return rival
 
 
-def _names(table: Mapping[str, Any], name: str, default: Sequence[str] = ("*",)) -> tuple[str, ...]:
-    value = table.get(name, default)
-    if isinstance(value, str) or not all(isinstance(one, str) for one in value):
-        raise TypeError(f"{name} is {value!r}, expected a list of names")
-    return tuple(value)
+def _predictor(table: Fields) -> Predictor:
+    components = table.table("components")
+    predictor = Predictor(
+        target=table.text("target", ""),
+        against=table.text("against", ""),
+        components={name: components.names(name) for name in components.content},
+        given=table.names("given"),
+        kind=table.one_of("kind", KINDS, "behaviour"),
+    )
+    table.done()
+    return predictor
 
 
-def _rate(table: Mapping[str, Any], name: str) -> float | None:
-    if name not in table:
-        return None
-    value = _number(table, name)
-    if not 0 < value <= 1:
-        raise ValueError(f"judge.{name} is {value:g}, expected a share")
-    return value
+def _contrast(table: Fields) -> Contrast:
+    contrast = Contrast(
+        unit=table.names("unit", ("prompt",)),
+        levels=_parts(table, "levels"),
+        groups=_parts(table, "groups"),
+    )
+    table.done()
+    if max(len(contrast.levels), len(contrast.groups)) < 2:
+        raise table.wrong("levels", "a contrast needs two levels or two groups")
+    return contrast
+
+
+def _parts(table: Fields, name: str) -> tuple[Part, ...]:
+    """The levels or groups; one of weight 1 that takes everything where there are none."""
+    parts = []
+    for one in table.tables(name):
+        parts.append(Part(one.number("weight"), one.texts("where")))
+        one.done()
+    if len(parts) > 1 and abs(sum(part.weight for part in parts)) > 1e-9:
+        raise table.wrong(name, f"the weights of {name} add up to something, expected 0")
+    return tuple(parts) or (Part(1.0, {}),)

@@ -11,6 +11,8 @@ from auditor.cli import (
     behaviours,
     demo,
     detect,
+    export,
+    finetune,
     index,
     label,
     measure,
@@ -41,7 +43,7 @@ app = typer.Typer(
 
 for command in (
     demo, index, behaviours, passages, detect, label, measure, observe, trace, predict, test,
-    sql, report, status,
+    finetune, sql, export, report, status,
 ):  # fmt: skip
     app.command(name=command.__name__.rsplit(".", 1)[-1], epilog=f"Example: {command.EXAMPLE}")(
         command.command

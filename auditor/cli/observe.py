@@ -13,16 +13,20 @@ def command(
     context: typer.Context,
     files: Annotated[list[str], typer.Argument(metavar="FILE…")],
     study: Annotated[str | None, typer.Option(help="Name of the study; the file's.")] = None,
-    format: Annotated[str, typer.Option(help="auto, chat or rates.")] = "auto",
+    format: Annotated[str, typer.Option(help="auto, chat, rates or continuations.")] = "auto",
     mapping: Annotated[
-        str | None, typer.Option("--map", help="TOML that renames columns and behaviours.")
+        str | None,
+        typer.Option("--map", help="TOML that renames columns, behaviours, models; [conditions]."),
     ] = None,
     selected: Annotated[
         bool, typer.Option(help="Transcripts were chosen by outcome: they give no rates.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Read transcripts (chat JSONL) and rates (CSV); nothing leaves a denominator unseen."""
+    """Read transcripts (chat JSONL), rates (CSV) and judged continuations of exported prefixes.
+
+    Nothing leaves a denominator unseen. Pairs in a condition ("arm=a; step=3") become factors.
+    """
     from auditor import Audit
     from auditor.cli import console
 

@@ -29,9 +29,9 @@ def command(
         console.write_json(locks)
         return
     console.write_table(
-        ("claim", "lock", "beta_min", "behaviours", "power", "tier"),
+        ("claim", "lock", "claimed", "behaviours", "power", "tier"),
         [
-            (k["claim"], k["lock"][:12], k["beta_min"], len(k["units"]), k["power"], k["tier"])
+            (k["claim"], k["lock"][:12], k["claimed"], len(k["units"]), k["power"], k["tier"])
             for k in locks
         ],
     )

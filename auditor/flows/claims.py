@@ -6,41 +6,29 @@ exploratory where any outcome was read before the lock.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from auditor.behaviours.spec import choose
-from auditor.claims.decide import decide
-from auditor.claims.evidence import Frequency, select_rows
-from auditor.claims.lock import (
-    is_exploratory,
-    lock_digest,
-    locked_frequencies,
-    open_lock,
-    predict,
-)
+from auditor.claims.decide import Assessed, assess, conclude
+from auditor.claims.evidence import Measured, select_rows
+from auditor.claims.lock import is_exploratory, lock_digest, open_lock, predict
 from auditor.claims.spec import Claim, choose_claims
 from auditor.errors import BadInput, StageMissing
+from auditor.flows.claim_rows import claim_rows
 from auditor.flows.measurer import Measurer
+from auditor.flows.predictors import measure_claim
 from auditor.flows.recording import Started
+from auditor.flows.workers import map_jobs
 from auditor.paths import replacing
 from auditor.plan import canonical_json, digest, versions
-from auditor.prevalence.targets import Target, parse_target
 from auditor.progress import Progress
-from auditor.records import BehaviourKind, ClaimResult, Prevalence, plain
-from auditor.statistics.concordance import kendall_w
+from auditor.records import ClaimResult, plain
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, now, rows_table
 
 PACKAGES = ("numpy", "scipy")
-MIN_CORPORA = 3
-"""Proxy corpora from which the spread between corpora can be judged (METHOD §1.1)."""
-
-MIN_SHARED = 5
-"""Behaviours every corpus must measure before their ranks are compared."""
 
 
 def lock_claims(
@@ -48,7 +36,7 @@ def lock_claims(
 ) -> list[dict[str, Any]]:
     """Lock claims on what the audit now holds; returns each prediction with its digest."""
     claims = choose_claims(names)
-    measurer = Measurer(tables)
+    measurer = _measurer(tables, claims)
     locks = []
     with progress.task("locking predictions", len(claims), "claims") as task:
         for claim in claims:
@@ -62,24 +50,41 @@ def lock_claims(
     return locks
 
 
-def test_claims(tables: Tables, names: Sequence[str], progress: Progress) -> list[ClaimResult]:
-    """Test claims and write `verdicts`; unlocked claims are tested as exploratory."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that assessing one claim needs; it travels between processes."""
+
+    claim: Claim
+    measured: Measured
+    rows: Sequence[Mapping[str, Any]]
+    exploratory: bool
+    lock: str | None
+
+
+def test_claims(
+    tables: Tables, names: Sequence[str], workers: int, progress: Progress
+) -> list[ClaimResult]:
+    """Test claims and write `verdicts`; unlocked claims are tested as exploratory.
+
+    Each claim draws from random streams of its own, so that workers change no number.
+    """
     claims = choose_claims(names)
     rows = Catalogue(tables).rows("SELECT * FROM observations")
-    measurer = Measurer(tables)
-    results = []
+    measurer = _measurer(tables, claims)
+    jobs = [_job(tables, claim, rows, measurer) for claim in claims]
     with progress.task("testing claims", len(claims), "claims") as task:
-        for claim in claims:
-            results.append(_test(tables, claim, rows, measurer))
-            task.advance(1)
+        assessed = map_jobs(_assess, jobs, workers, task)
+    results = conclude(assessed)
+    for job, result in zip(jobs, results, strict=True):
+        _write_verdict(tables, job.claim, job.rows, result)
     return results
 
 
-def _lock(tables: Tables, claim: Claim, measurer: Measurer) -> dict[str, Any]:
+def _lock(tables: Tables, claim: Claim, measurer: Measurer | None) -> dict[str, Any]:
     started = Started("predict", PACKAGES)
     corpora = _corpora(tables, claim)
-    frequencies = claim_frequencies(measurer, claim, list(corpora))
-    prediction = predict(claim, frequencies, corpora, versions("auditor", *PACKAGES))
+    measured = _measure(measurer, claim, list(corpora))
+    prediction = predict(claim, measured, corpora, versions("auditor", *PACKAGES))
     sha256 = lock_digest(prediction)
     earlier = [row for row in _locks(tables, claim) if row["sha256"] == sha256]
     locked_at = earlier[-1]["locked_at"] if earlier else now()
@@ -96,22 +101,42 @@ def _lock(tables: Tables, claim: Claim, measurer: Measurer) -> dict[str, Any]:
     return {"lock": sha256, "locked_at": locked_at.isoformat(), **prediction}
 
 
-def _test(
-    tables: Tables, claim: Claim, rows: Sequence[Mapping[str, Any]], measurer: Measurer
-) -> ClaimResult:
-    started = Started("test", PACKAGES)
+def _measurer(tables: Tables, claims: Sequence[Claim]) -> Measurer | None:
+    """None where no claim is about a text: observations are then enough."""
+    return Measurer(tables) if any(claim.of_text for claim in claims) else None
+
+
+def _measure(measurer: Measurer | None, claim: Claim, corpora: Sequence[str]) -> Measured:
+    return measure_claim(measurer, claim, corpora) if measurer and claim.of_text else Measured({})
+
+
+def _job(
+    tables: Tables,
+    claim: Claim,
+    rows: Sequence[Mapping[str, Any]],
+    measurer: Measurer | None,
+) -> Job:
+    rows = [*rows, *claim_rows(tables, claim, rows)]
     corpora = _corpora(tables, claim)
     lock = _current_lock(tables, claim, corpora)
-    if lock:
-        frequencies = locked_frequencies(open_lock(lock))
-    else:
-        frequencies = claim_frequencies(measurer, claim, list(corpora))
+    measured = (
+        Measured.read(open_lock(lock)["measured"])
+        if lock
+        else _measure(measurer, claim, list(corpora))
+    )
     read = [row["observed_at"] for row in select_rows(claim, rows)]
     exploratory = is_exploratory(lock["locked_at"] if lock else None, read)
-    concordance = _concordance(measurer, claim, list(corpora))
-    result = decide(
-        claim, frequencies, rows, exploratory, lock["sha256"] if lock else None, concordance
-    )
+    return Job(claim, measured, rows, exploratory, lock["sha256"] if lock else None)
+
+
+def _assess(job: Job) -> Assessed:
+    return assess(job.claim, job.measured, job.rows, job.exploratory, job.lock)
+
+
+def _write_verdict(
+    tables: Tables, claim: Claim, rows: Sequence[Mapping[str, Any]], result: ClaimResult
+) -> None:
+    started = Started("test", PACKAGES)
     verdict = {
         "claim_id": claim.id,
         "verdict": result.verdict.value,
@@ -122,98 +147,9 @@ def _test(
         "result": canonical_json(plain(result)),
         "tested_at": now(),
     }
+    read = sorted(str(row["observed_at"]) for row in select_rows(claim, rows))
     path = tables.write("verdicts", claim.id, rows_table("verdicts", [verdict]))
-    _record(tables, claim.id, claim, [corpora, sorted(map(str, read))], path, started)
-    return result
-
-
-def claim_frequencies(
-    measurer: Measurer, claim: Claim, corpora: Sequence[str]
-) -> dict[str, Frequency]:
-    """The frequency of every behaviour a claim is about, all in the corpus with most labels.
-
-    Placebos and positive controls are always measured: they are the claim's controls. For proxy
-    corpora (tier B) the spread between corpora is part of each frequency's error (METHOD §1.1).
-    """
-    choose(measurer.library, claim.behaviours)
-    measured = {corpus: _measured(measurer, claim, corpus) for corpus in corpora}
-    primary = max(corpora, key=lambda corpus: sum(row.labels for row in measured[corpus].values()))
-    found = {}
-    for name, row in measured[primary].items():
-        kind = measurer.library[name].kind
-        spread = 0.0 if claim.tier == "A" else _spread(measurer, measured, kind)
-        found[name] = _frequency(row, kind, spread)
-    return found
-
-
-def _measured(measurer: Measurer, claim: Claim, corpus: str) -> dict[str, Prevalence]:
-    framing = parse_target(claim.target).framing
-    found = {}
-    for behaviour in measurer.library.values():
-        wanted = not claim.behaviours or behaviour.id in claim.behaviours
-        if behaviour.kind is BehaviourKind.BEHAVIOUR and not wanted:
-            continue
-        row = measurer.target(Target(behaviour.id, {} if behaviour.rule else framing), corpus)
-        if row is not None:
-            found[behaviour.id] = row
-    return found
-
-
-def _spread(
-    measurer: Measurer, measured: Mapping[str, Mapping[str, Prevalence]], kind: BehaviourKind
-) -> float:
-    """Standard deviation of log frequency between corpora, sampling error taken out.
-
-    Each behaviour is centred on its mean, each corpus on its own: a common factor shifts no slope.
-    """
-    shared = _shared(measurer, measured, kind)
-    if len(measured) < 2 or len(shared) < 2:
-        return 0.0
-    rows = [[one[name] for name in shared] for one in measured.values()]
-    logs = np.log([[row.per_million_passages.estimate or 0.0 for row in c] for c in rows])
-    left = logs - logs.mean(axis=0) - logs.mean(axis=1, keepdims=True) + logs.mean()
-    freedom = (len(rows) - 1) * (len(shared) - 1)
-    error = np.mean([[(row.se_log or 0.0) ** 2 for row in corpus] for corpus in rows])
-    return float(np.sqrt(max(0.0, np.square(left).sum() / freedom - error)))
-
-
-def _shared(
-    measurer: Measurer, measured: Mapping[str, Mapping[str, Prevalence]], kind: BehaviourKind
-) -> list[str]:
-    """Behaviours of a kind that were seen in every corpus."""
-    seen = [
-        {n for n, row in corpus.items() if row.per_million_passages.estimate}
-        for corpus in measured.values()
-    ]
-    return sorted(n for n in set.intersection(*seen) if measurer.library[n].kind is kind)
-
-
-def _frequency(row: Prevalence, kind: BehaviourKind, spread: float) -> Frequency:
-    passages = row.per_million_passages
-    return Frequency(
-        behaviour=row.behaviour,
-        kind=kind,
-        estimate=passages.estimate or 0.0,
-        low=passages.low or 0.0,
-        high=passages.high or 0.0,
-        se_log=float(np.hypot(row.se_log or 0.0, spread)),
-        method=row.method,
-        labels=row.labels,
-        positives=row.positives,
-        corpus=row.corpus,
-    )
-
-
-def _concordance(measurer: Measurer, claim: Claim, corpora: Sequence[str]) -> float | None:
-    """Kendall's W of the behaviours' frequencies; None for fewer than three corpora."""
-    measured = {corpus: _measured(measurer, claim, corpus) for corpus in corpora}
-    shared = _shared(measurer, measured, BehaviourKind.BEHAVIOUR)
-    if len(measured) < MIN_CORPORA or len(shared) < MIN_SHARED:
-        return None
-    rows = [[one[name] for name in shared] for one in measured.values()]
-    return kendall_w(
-        np.array([[row.per_million_passages.estimate or 0.0 for row in corpus] for corpus in rows])
-    )
+    _record(tables, claim.id, claim, [_corpora(tables, claim), read], path, started)
 
 
 def _corpora(tables: Tables, claim: Claim) -> dict[str, str]:
@@ -234,7 +170,7 @@ def _corpora(tables: Tables, claim: Claim) -> dict[str, str]:
         sets = {row["label_set"] for row in labelled if row["corpus"] == corpus}
         labels = [r["input_digest"] for r in tables.current("label") if r["corpus"] in sets]
         found[corpus] = digest([passages, labels])
-    if not found:
+    if not found and claim.of_text:
         raise StageMissing(
             f"no indexed corpus matches {', '.join(claim.corpora)}, which claim {claim.id} names",
             "auditor index SOURCE… --corpus NAME",

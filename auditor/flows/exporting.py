@@ -6,6 +6,7 @@ from typing import Any
 
 from auditor.errors import StageMissing, UsageError
 from auditor.flows.recording import has_frame
+from auditor.labelling.importing import COULD_BE_SHOWN
 from auditor.schema import FACETS, OPTIONAL_FACETS
 from auditor.store.catalogue import Catalogue
 from auditor.store.tables import Tables, write_parquet
@@ -22,6 +23,9 @@ _FRAME = (
     'USING (label_set, document_id, start, "end") GROUP BY 1) r USING (label_set) '
     "WHERE f.label_set = $label_set ORDER BY 1, 2"
 )
+
+_FIELD_OF = {value: field for field, value in COULD_BE_SHOWN.items()}
+"""The list of a line an absent behaviour goes to, by what was coded of its `opportunity`."""
 
 
 def export_labels(tables: Tables, path: Path, label_set: str | None) -> dict[str, Any]:
@@ -83,4 +87,6 @@ def _readings(catalogue: Catalogue, label_set: str) -> list[dict[str, Any]]:
             facets = (*FACETS, *OPTIONAL_FACETS)
             coded = {facet: row[facet] for facet in facets if row[facet] is not None}
             line["labels"].append({"id": row["behaviour"], **coded})
+        elif row["opportunity"] is not None:
+            line.setdefault(_FIELD_OF[row["opportunity"]], []).append(row["behaviour"])
     return list(lines.values())

@@ -1,7 +1,8 @@
-"""Files of transcripts or rates → transcripts, turns and observations of a study."""
+"""Files of transcripts, rates or judged continuations → transcripts, turns and observations."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from auditor.errors import BadInput, UsageError
+from auditor.flows.prefixes import read_truths
 from auditor.flows.recording import Started, is_done
+from auditor.index.tokens import word_hashes
+from auditor.ingest.continuations import read_continuations
 from auditor.ingest.rates import StudyMapping, read_mapping, read_rates
 from auditor.ingest.records import Record, read_clean_records
 from auditor.ingest.sources import content_digest, find_files
@@ -22,10 +26,27 @@ from auditor.store.tables import Tables, rejects_table, rows_table
 OUTCOME = ("model", "behaviour", "k", "n", "rate")
 """What makes two rows the same outcome, however they are filed."""
 
+CONTINUED = (*OUTCOME, "prompt")
+"""The same for continuations, whose prompt the audit checked: k of 5 alone is often the same."""
+
 SEEN_BEFORE = 0.5
 """Share of a study's rows that must have been read before for it to be the same study."""
 
-FORMATS = ("auto", "chat", "rates")
+AUTO, CONTINUATIONS = "auto", "continuations"
+
+
+@dataclass(slots=True)
+class _Study:
+    """What is known of a study so far; `continued` are the rows of exported prefixes."""
+
+    name: str
+    mapping: StudyMapping
+    at: datetime
+    transcripts: Transcripts = field(default_factory=Transcripts)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    continued: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    verbatim: int | None = None
 
 
 def observe(
@@ -68,33 +89,27 @@ def _observe(
     selected: bool,
 ) -> dict[str, Any]:
     started = Started("observe", ("pyarrow",))
-    settings = digest([format_, dict(mapping.columns), dict(mapping.behaviours), selected])
-    inputs = digest([(s.name, content_digest(s)) for s in sources])
+    formats = [_format(source, format_) for source in sources]
+    settings = digest([format_, *_plain(mapping), selected])
+    inputs = digest([(s.name, content_digest(s)) for s in sources] + _held_against(tables, formats))
     if done := _done(tables, study, settings, inputs):
         return done
-    transcripts, rows, rejects = Transcripts(), list[dict[str, Any]](), list[Reject]()
-    for source in sources:
-        records = list(read_clean_records(source, "observe"))
-        if _is_rates(records, format_):
-            read, refused = read_rates(records, source.name, study, mapping, started.at)
-            rows += read
-            rejects += refused
-        else:
-            _join(transcripts, read_chats(records, source.name, study, started.at))
-    rejects += transcripts.rejects
+    found = _Study(study, mapping, started.at)
+    for source, kind in zip(sources, formats, strict=True):
+        READERS[kind](found, list(read_clean_records(source, "observe")), source.name, tables)
     if not selected:
-        rows += [
-            _counted(cell, study, sources[0].name, started.at)
-            for cell in counts(transcripts.transcripts, mapping.behaviours)
-        ]
-    if not rows and not transcripts.transcripts:
+        found.rows += _counted(found, sources[0].name)
+    rejects = found.rejects + found.transcripts.rejects
+    if not found.rows and not found.continued and not found.transcripts.transcripts:
         first = rejects[0] if rejects else None
         reason = f"line {first.line}: {first.reason}" if first else "the file holds no records"
         raise BadInput(
             f"{sources[0].name}: nothing could be read; {reason}", "auditor observe --help"
         )
-    summary = _summary(study, transcripts, rows, rejects)
-    rows = _with_first_times(tables, rows)
+    rows = _with_first_times(tables, found.rows, OUTCOME, mapping)
+    rows += _with_first_times(tables, found.continued, CONTINUED, mapping)
+    transcripts = found.transcripts
+    summary = _summary(found, rows, rejects)
     paths = [
         tables.write(table, study, part)
         for table, part in (
@@ -117,27 +132,62 @@ def _observe(
     return summary
 
 
-def _with_first_times(tables: Tables, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_first_times(
+    tables: Tables, rows: list[dict[str, Any]], known_by: Sequence[str], mapping: StudyMapping
+) -> list[dict[str, Any]]:
     """Rows with the time they were first read: reading them again after a lock is not new.
 
     Outcomes are known by model, behaviour and counts, whatever study, condition or prompt they are
-    filed under now. Where at least SEEN_BEFORE of the rows agree with ones read earlier, those keep
-    the earlier time; fewer is what chance does among small counts.
+    filed under now, and by the names the mapping replaces too. Where at least SEEN_BEFORE of the
+    rows agree with ones read earlier, those keep the earlier time; fewer is what chance does among
+    small counts.
     """
-    columns = [*OUTCOME, "observed_at"]
+    columns = [*known_by, "observed_at"]
     first: dict[tuple[object, ...], datetime] = {}
     for path in tables.ever("observations"):
         for row in pq.read_table(path, columns=columns).to_pylist():
-            known = first.setdefault(_outcome(row), row["observed_at"])
-            first[_outcome(row)] = min(known, row["observed_at"])
-    seen = sum(_outcome(row) in first for row in rows)
-    if not rows or seen / len(rows) < SEEN_BEFORE:
+            outcome = tuple(row[name] for name in known_by)
+            first[outcome] = min(first.get(outcome, row["observed_at"]), row["observed_at"])
+    earlier = [
+        min((first[o] for o in _outcomes(row, known_by, mapping) if o in first), default=None)
+        for row in rows
+    ]
+    if not rows or sum(at is not None for at in earlier) / len(rows) < SEEN_BEFORE:
         return rows
-    return [{**row, "observed_at": first.get(_outcome(row), row["observed_at"])} for row in rows]
+    return [
+        {**row, "observed_at": at or row["observed_at"]}
+        for row, at in zip(rows, earlier, strict=True)
+    ]
 
 
-def _outcome(row: Mapping[str, Any]) -> tuple[object, ...]:
-    return tuple(row[name] for name in OUTCOME)
+def _outcomes(
+    row: Mapping[str, Any], known_by: Sequence[str], mapping: StudyMapping
+) -> list[tuple[object, ...]]:
+    """What a row's outcome is called, by every name its model and behaviour may have had."""
+    models = [row["model"], *(old for old, new in mapping.models.items() if new == row["model"])]
+    behaviours = [
+        row["behaviour"],
+        *(old for old, new in mapping.behaviours.items() if new == row["behaviour"]),
+    ]
+    return [
+        tuple({**row, "model": model, "behaviour": behaviour}[name] for name in known_by)
+        for model in models
+        for behaviour in behaviours
+    ]
+
+
+def _plain(mapping: StudyMapping) -> list[dict[str, Any]]:
+    """A mapping as JSON values, for a digest."""
+    conditions = {text: dict(factors) for text, factors in mapping.conditions.items()}
+    return [dict(mapping.columns), dict(mapping.behaviours), dict(mapping.models), conditions]
+
+
+def _held_against(tables: Tables, formats: Sequence[str]) -> list[tuple[str, str]]:
+    """What continuations are held against, for a digest: the documents and who judged them."""
+    if CONTINUATIONS not in formats:
+        return []
+    runs = (run for stage in ("index", "label") for run in tables.current(stage))
+    return [(run["corpus"], run["input_digest"]) for run in runs]
 
 
 def _done(tables: Tables, study: str, settings: str, inputs: str) -> dict[str, Any] | None:
@@ -147,11 +197,51 @@ def _done(tables: Tables, study: str, settings: str, inputs: str) -> dict[str, A
     return summary
 
 
-def _is_rates(records: Sequence[Record | Reject], format_: str) -> bool:
-    if format_ != "auto":
-        return format_ == "rates"
-    first = next((r for r in records if isinstance(r, Record)), None)
-    return first is not None and "messages" not in first.fields
+def _format(source: Source, asked: str) -> str:
+    """The format of a file: as asked, or as its first readable record looks."""
+    if asked != AUTO:
+        return asked
+    items = read_clean_records(source, "observe")
+    first = next((item.fields for item in items if isinstance(item, Record)), {})
+    looks = (name for name, fields in SIGNS.items() if fields <= first.keys())
+    return next(looks, "rates")
+
+
+def _read_chats(found: _Study, records: Sequence[Record | Reject], file: str, _: Tables) -> None:
+    more = read_chats(records, file, found.name, found.at)
+    for row in more.transcripts:
+        row["model"] = found.mapping.model(row["model"])
+    _join(found.transcripts, more)
+
+
+def _read_rates(found: _Study, records: Sequence[Record | Reject], file: str, _: Tables) -> None:
+    rows, rejects = read_rates(records, file, found.name, found.mapping, found.at)
+    found.rows += rows
+    found.rejects += rejects
+
+
+def _read_continuations(
+    found: _Study, records: Sequence[Record | Reject], file: str, tables: Tables
+) -> None:
+    fields = [record.fields for record in records if isinstance(record, Record)]
+    truths = read_truths(tables, {str(f["prefix_id"]) for f in fields if f.get("prefix_id")})
+    more = read_continuations(records, file, found.name, truths, word_hashes, found.at)
+    found.continued += [{**row, "model": found.mapping.model(row["model"])} for row in more.rows]
+    found.rejects += more.rejects
+    found.transcripts.duplicates += more.duplicates
+    found.verbatim = (found.verbatim or 0) + more.verbatim
+
+
+SIGNS = {"chat": {"messages"}, CONTINUATIONS: {"prefix_id", "continuations"}}
+"""Fields by which a format is known; a file with none of them holds rates."""
+
+READERS: dict[str, Callable[[_Study, Sequence[Record | Reject], str, Tables], None]] = {
+    "chat": _read_chats,
+    "rates": _read_rates,
+    CONTINUATIONS: _read_continuations,
+}
+
+FORMATS = (AUTO, *READERS)
 
 
 def _join(into: Transcripts, more: Transcripts) -> None:
@@ -167,20 +257,30 @@ def _join(into: Transcripts, more: Transcripts) -> None:
     into.duplicates += more.duplicates
 
 
-def _counted(cell: dict[str, Any], study: str, file: str, at: datetime) -> dict[str, Any]:
-    empty = dict.fromkeys(("base_or_tuned", "prompt", "seed", "citation", "factors", "line"))
-    rate = cell["k"] / cell["n"]
-    return {
-        **cell, "study": study, "rate": rate, "unit": "transcript",
-        **empty, "file": file, "observed_at": at,
+def _counted(found: _Study, file: str) -> list[dict[str, Any]]:
+    """Rows of observations for what the transcripts' own judgements say."""
+    names = ("base_or_tuned", "prompt", "seed", "citation", "line")
+    shared = {
+        **dict.fromkeys(names), "study": found.name, "unit": "transcript", "file": file,
+        "observed_at": found.at,
     }  # fmt: skip
+    return [
+        {
+            **cell,
+            **shared,
+            "rate": cell["k"] / cell["n"],
+            "factors": found.mapping.factors(cell["condition"], {}),
+        }
+        for cell in counts(found.transcripts.transcripts, found.mapping.behaviours)
+    ]
 
 
 def _summary(
-    study: str, transcripts: Transcripts, rows: Sequence[dict[str, Any]], rejects: Sequence[Reject]
+    found: _Study, rows: Sequence[dict[str, Any]], rejects: Sequence[Reject]
 ) -> dict[str, Any]:
+    transcripts = found.transcripts
     return {
-        "study": study,
+        "study": found.name,
         "transcripts": len(transcripts.transcripts),
         "turns": len(transcripts.turns),
         **{state.value: transcripts.count(state) for state in RunState},
@@ -188,4 +288,5 @@ def _summary(
         "rows": len(rows),
         "rows_without_n": sum(row["n"] is None or row["k"] is None for row in rows),
         "rejects": len(rejects),
+        "verbatim": found.verbatim,
     }

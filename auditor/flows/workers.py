@@ -10,6 +10,7 @@ from typing import TypeVar
 from auditor.progress import Task
 
 Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def run_jobs(
@@ -36,6 +37,26 @@ def run_jobs(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def map_jobs(
+    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, task: Task
+) -> list[Result]:
+    """Results of a function of every job, in the order of the jobs, whatever the workers."""
+    if min(workers, len(jobs)) <= 1:
+        return [_counted(function(job), task) for job in jobs]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_to_parent) as pool:
+        try:
+            return [_counted(result, task) for result in pool.map(function, jobs)]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _counted(result: Result, task: Task) -> Result:
+    task.advance(1)
+    return result
 
 
 def _leave_to_parent() -> None:

@@ -1,9 +1,12 @@
 """Rates files → observations: k of n, or a bare rate, for model × behaviour × condition.
 
-A row without k or n is kept as a rate and is never a trial. Other columns are factors.
-A mapping TOML renames columns ([columns] model = "llm") and behaviours ([behaviours] lies = "…").
+A row without k or n is kept as a rate and is never a trial. Other columns are factors, and so are
+the pairs of a condition such as "arm=a; step=3". A mapping TOML renames columns ([columns] model =
+"llm"), behaviours and models, and says what a condition in plain words stands for ([conditions]).
 """
 
+import math
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,13 +31,39 @@ COLUMNS = (
     "unit", "base_or_tuned", "prompt", "seed", "citation",
 )  # fmt: skip
 
+SECTIONS = ("columns", "behaviours", "models", "conditions")
+"""What a mapping TOML may say."""
+
+NOTHING = ("", "None")
+"""Values of a condition's pair that say it does not apply."""
+
+_KEY = re.compile(r"[^\W\d][\w .-]*")
+"""What may stand before the = of a pair; a comparison or a remark in brackets is plain words."""
+
+Factor = str | int | float | bool
+
 
 @dataclass(frozen=True, slots=True)
 class StudyMapping:
-    """How a study's own names become the audit's: columns and behaviours."""
+    """How a study's own names become the audit's: columns, behaviours, models, conditions.
+
+    conditions: factors to attach to a condition, by its text in the file without outer spaces.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     behaviours: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    conditions: Mapping[str, Mapping[str, Factor]] = field(default_factory=dict)
+
+    def model(self, name: str) -> str:
+        """What the audit calls a model of the study."""
+        return self.models.get(name, name)
+
+    def factors(self, condition: str | None, own: Mapping[str, Any]) -> str | None:
+        """A row's factors as JSON: its own, then the mapping's, then the condition's pairs."""
+        mapped = self.conditions.get((condition or "").strip(), {})
+        factors = {**condition_pairs(condition), **mapped, **own}
+        return canonical_json(factors) if factors else None
 
 
 def read_mapping(path: Path) -> StudyMapping:
@@ -43,10 +72,20 @@ def read_mapping(path: Path) -> StudyMapping:
         content = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BadInput(f"{path}: {error}", 'write [columns] model = "llm"') from error
-    unknown = sorted(set(content.get("columns", {})) - set(COLUMNS))
-    if unknown:
-        raise BadInput(f"{path}: no column {unknown[0]!r}", "there are: " + ", ".join(COLUMNS))
-    return StudyMapping(content.get("columns", {}), content.get("behaviours", {}))
+    if problem := _mapping_problem(content):
+        raise BadInput(f"{path}: {problem[0]}", problem[1])
+    conditions = {text.strip(): said for text, said in content.pop("conditions", {}).items()}
+    return StudyMapping(**content, conditions=conditions)
+
+
+def condition_pairs(condition: str | None) -> dict[str, str]:
+    """The pairs in a condition such as "arm=a; step=3", keys and values as written."""
+    pairs: dict[str, str] = {}
+    for piece in (condition or "").split(";"):
+        key, equals, value = (part.strip() for part in piece.partition("="))
+        if equals and value not in NOTHING and _KEY.fullmatch(key):
+            pairs.setdefault(key, value)
+    return pairs
 
 
 def read_rates(
@@ -75,11 +114,38 @@ def _row(record: Record, study: str, mapping: StudyMapping) -> dict[str, Any]:
     row = {column: _cell(record.fields.get(name)) for column, name in taken.items()}
     row["study"] = row["study"] or _cell(record.fields.get("source")) or study
     row["behaviour"] = mapping.behaviours.get(str(row["behaviour"]), row["behaviour"])
+    row["model"] = row["model"] and mapping.model(row["model"])
     row["citation"] = row["citation"] or _cell(record.fields.get("note"))
     used = {*taken.values(), "source", "note"}
     rest = {k: v for k, v in record.fields.items() if k not in used and v not in (None, "")}
-    row["factors"] = canonical_json(rest) if rest else None
+    row["factors"] = mapping.factors(row["condition"], rest)
     return row
+
+
+def _mapping_problem(content: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What is wrong with a mapping and what it should be; None where nothing is."""
+    for section, names in content.items():
+        if section not in SECTIONS:
+            return f"no section {section!r}", "there are: " + ", ".join(SECTIONS)
+        if not isinstance(names, dict):
+            return f"{section} is {names!r}, expected a table", f"write [{section}]"
+        for name, value in names.items():
+            if section == "columns" and name not in COLUMNS:
+                return f"no column {name!r}", "there are: " + ", ".join(COLUMNS)
+            if section != "conditions" and not isinstance(value, str):
+                return f"{section}.{name} is {value!r}, expected a text", 'write old = "new"'
+            if section == "conditions" and not _is_factors(value):
+                hint = 'write [conditions] "text in the file" = { dose = 0 }'
+                return f"conditions.{name} is {value!r}, expected a table of factors", hint
+    return None
+
+
+def _is_factors(value: object) -> bool:
+    """Whether a value is a table of texts, truths and finite numbers."""
+    return isinstance(value, dict) and all(
+        isinstance(one, str | int) or (isinstance(one, float) and math.isfinite(one))
+        for one in value.values()
+    )
 
 
 def _cell(value: object) -> str | None:

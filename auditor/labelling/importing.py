@@ -1,7 +1,8 @@
 """Foreign labels → rows of `labels` and `frames`; a label that does not fit the corpus is a reject.
 
 A label names a document and a span of its characters. An empty list of behaviours means absent, but
-only for the behaviours of the reader's codebook; others stay null.
+only for the behaviours of the reader's codebook; others stay null. `opportunities` and
+`no_opportunities` name behaviours that the span does not portray but could have, or could not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,9 @@ METHODS = ("session", "judge")
 
 UNANSWERED = "unanswered"
 """True in a line whose reader gave no usable answer, which is not the same as nothing portrayed."""
+
+COULD_BE_SHOWN = {"opportunities": "yes", "no_opportunities": "no"}
+"""Lists of a line that code `opportunity` of absent behaviours; a portrayed one has a facet."""
 
 Span = tuple[int, int, int]
 """document_id, start, end."""
@@ -66,8 +70,8 @@ def codebook_of(records: Iterable[Record | Reject]) -> tuple[str, ...]:
     for record in records:
         if isinstance(record, Record):
             named |= {str(one.get("id")) for one in _labels(record) if isinstance(one, dict)}
-            listed = record.fields.get("codebook")
-            named |= set(map(str, listed)) if isinstance(listed, list) else set()
+            for field in ("codebook", *COULD_BE_SHOWN):
+                named |= {str(name) for name in _listed(record, field)}
     return tuple(sorted(named))
 
 
@@ -168,7 +172,32 @@ def _label_problem(
         if name not in codebook:
             return f"behaviour {name!r} is not in the codebook that was given"
     facets = {**FACETS, **OPTIONAL_FACETS}
-    return label_problem(record.fields["labels"], codebook, facets, complete=False)
+    problem = label_problem(record.fields["labels"], codebook, facets, complete=False)
+    return problem or _opportunity_problem(record, behaviours, codebook)
+
+
+def _opportunity_problem(
+    record: Record, behaviours: Sequence[str], codebook: Sequence[str]
+) -> str | None:
+    """Say what is wrong with the behaviours a span could have portrayed; None where nothing is."""
+    shown = {label["id"]: label.get("opportunity") for label in _labels(record)}
+    own = _listed(record, "codebook") or codebook
+    coded: dict[object, str] = {}
+    for field, value in COULD_BE_SHOWN.items():
+        if not isinstance(record.fields.get(field), list | None):
+            return f"{field} is {record.fields[field]!r}, expected a list of behaviours"
+        for name in _listed(record, field):
+            if name not in behaviours:
+                return f"no behaviour {name!r} in the library"
+            if name not in codebook or name not in own:
+                return f"behaviour {name!r} is not in the codebook that was given"
+            if name in shown and "no" in (value, shown[name]):
+                return f"{name} is portrayed and said to have had no opportunity"
+            if coded.setdefault(name, value) != value:
+                return f"{name} is in opportunities and in no_opportunities"
+    if coded and record.fields.get(UNANSWERED) is True:
+        return "unanswered, and says what could have been portrayed"
+    return None
 
 
 def _read_before(
@@ -195,19 +224,22 @@ def _said(record: Record) -> object:
     """What a label says, whatever the order it says it in; None where nothing was answered."""
     if record.fields.get(UNANSWERED) is True:
         return None
-    return {
+    shown = {
         label["id"]: {k: v for k, v in label.items() if v is not None} for label in _labels(record)
     }
+    return shown, _opportunities(record)
 
 
 def _rows(
     record: Record, span: Span, pi: float | None, source: LabelSource
 ) -> Iterable[dict[str, Any]]:
     shown = {label["id"]: label for label in _labels(record)}
+    could = _opportunities(record)
     unanswered = record.fields.get(UNANSWERED) is True
     method, prompt = record.fields.get("method"), record.fields.get("prompt")
     for behaviour in source.codebook:
         label = shown.get(behaviour, {})
+        opportunity = label.get("opportunity") or could.get(behaviour)
         yield {
             "label_set": source.label_set,
             "document_id": span[0],
@@ -216,6 +248,7 @@ def _rows(
             "behaviour": behaviour,
             "present": None if unanswered else behaviour in shown,
             **{facet: label.get(facet) for facet in (*FACETS, *OPTIONAL_FACETS)},
+            "opportunity": opportunity,
             "reader": str(record.fields.get("reader") or source.reader),
             "reader_kind": record.fields.get("reader_kind") or source.reader_kind,
             "method": method if method in METHODS else source.method,
@@ -225,9 +258,22 @@ def _rows(
         }
 
 
+def _opportunities(record: Record) -> dict[str, str]:
+    """Whether behaviours could have been portrayed, by behaviour, beside what labels say."""
+    return {
+        str(name): value
+        for field, value in COULD_BE_SHOWN.items()
+        for name in _listed(record, field)
+    }
+
+
 def _labels(record: Record) -> list[Any]:
-    labels = record.fields.get("labels")
-    return labels if isinstance(labels, list) else []
+    return _listed(record, "labels")
+
+
+def _listed(record: Record, field: str) -> list[Any]:
+    listed = record.fields.get(field)
+    return listed if isinstance(listed, list) else []
 
 
 def _number(value: object) -> float | None:

@@ -5,6 +5,7 @@ p = (1 + number at least as extreme) / (1 + permutations), so it is never zero.
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import permutation_test
 
 PERMUTATIONS = 9999
 
@@ -24,7 +25,10 @@ def slope_p(x: Floats, y: Floats, rng: np.random.Generator) -> float:
 
 
 def partial_slope_p(x: Floats, y: Floats, z: Floats, rng: np.random.Generator) -> float:
-    """One-sided p that y rises with x given z: Freedman and Lane's (1983) residual permutation."""
+    """One-sided p that y rises with x given z: Freedman and Lane's (1983) residual permutation.
+
+    z: (n,) or (n, others).
+    """
     hat = _hat(z)
     rest_x, rest_y = x - hat @ x, y - hat @ y
     shuffled = _shuffled(rest_y, rng)
@@ -35,6 +39,19 @@ def sign_flip_p(excess: Floats, rng: np.random.Generator) -> float:
     """One-sided p that units lie above zero, flipping the sign of each; excess (n,)."""
     signs = rng.choice([-1.0, 1.0], size=(PERMUTATIONS, len(excess)))
     return _p(excess.sum(), signs @ excess)
+
+
+def exact_sign_flip_p(excess: Floats) -> float:
+    """Two-sided p that units differ from zero; all 2^n signs where they are few enough to list."""
+    result = permutation_test(
+        (excess, np.zeros_like(excess)),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        n_resamples=PERMUTATIONS,
+        rng=np.random.default_rng(0),
+        vectorized=True,
+    )
+    return float(result.pvalue)
 
 
 def _p(observed: Floats, permuted: Floats) -> float:

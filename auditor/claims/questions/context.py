@@ -1,0 +1,78 @@
+"""H3 and T13: does a behaviour's rate move with the text that matches a condition or a model?
+
+Within behaviours: the predictor is the log rate of the behaviour in the framing that goes with a
+condition ([contexts]), or before the cutoff of a model ([cutoffs]); what behaviours and arms do
+on their own is taken out, so that intrinsic ease and capability cannot carry the slope (METHOD
+§1.2 H3, §2 T13).
+"""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from auditor.claims.evidence import Row, cells_of, few
+from auditor.claims.question import Material, Question, missing, prompts_gate
+from auditor.claims.questions.frequency import MIN_BEHAVIOURS, excess, units, units_gate
+from auditor.claims.slope import CrossedStudy
+from auditor.claims.spec import Claim
+
+PLACE = {"contexts": 2, "cutoffs": 1}
+"""Where in an arm (study, model, condition) the pattern of a setting is looked for."""
+
+
+def ask(claim: Claim, material: Material) -> Question:
+    """Regress within behaviours on the log rate in matching text."""
+    setting = "cutoffs" if claim.settings["cutoffs"] else "contexts"
+    patterns = claim.settings[setting]
+    if len(set(patterns.values())) < 2:
+        example = '"*chat*" = "mode=first_person"' if setting == "contexts" else '"GPT-2" = "2019"'
+        needs = f"say in a copy of the claim which text goes with which: [{setting}] {example}"
+        return missing(few("U1", f"fewer than two {setting} named", needs))
+    known = {
+        name
+        for name in material.measured.frequencies
+        if all(name in material.measured.contexts.get(text, {}) for text in patterns.values())
+    }
+    rows = [
+        row
+        for row in material.rows
+        if row["behaviour"] in known and _text(_arm(row), setting, patterns)
+    ]
+    evidence = cells_of(rows)
+    if evidence is None or len(evidence.behaviours) < MIN_BEHAVIOURS:
+        found = len(evidence.behaviours) if evidence else 0
+        return missing(units_gate(found, MIN_BEHAVIOURS), prompts_gate(0, material.rows))
+    _, pairs = evidence.cells.groups
+    predictor = np.array(
+        [
+            material.measured.contexts[_text(evidence.arms[a], setting, patterns)][
+                evidence.behaviours[b]
+            ]
+            for b, a in pairs
+        ]
+    )
+    study = CrossedStudy.observed(evidence.cells, evidence.counts, claim.judge, predictor)
+    if float(np.ptp(study.within)) < 1e-9:
+        value = "the text of every condition holds the behaviours in the same proportions"
+        return missing(few("U8", value, "choose conditions whose text differs"))
+    return Question(
+        study=study,
+        gates=(
+            units_gate(len(evidence.behaviours), MIN_BEHAVIOURS),
+            prompts_gate(evidence.prompts, material.rows),
+        ),
+        units=units(evidence),
+        excess=excess(claim, evidence),
+        evidence=evidence,
+    )
+
+
+def _arm(row: Row) -> tuple[str, str, str]:
+    return row["study"], row["model"], row["condition"] or ""
+
+
+def _text(arm: tuple[str, str, str], setting: str, patterns: Mapping[str, str]) -> str:
+    """The text that goes with an arm: that of the first pattern it matches; empty for none."""
+    name = arm[PLACE[setting]]
+    return next((text for pattern, text in patterns.items() if fnmatchcase(name, pattern)), "")
