@@ -135,6 +135,12 @@ def test_reproductions_that_were_left_out_are_counted() -> None:
     assert decided(SAME, rows).details["verbatim_left_out"] == 60
 
 
+def test_what_a_file_calls_a_prompt_is_not_the_prefix() -> None:
+    rows = pairs((0, 1, 2), 2, 30)
+    rows = [{**row, "factors": {**(row["factors"] or {}), "prompt": "Go on."}} for row in rows]
+    assert decided(SAME, rows).units["prefixes"] == 30
+
+
 CLOSED = {
     "every text shows it": (pairs((0, 1, 2), 10, 30), {"U4"}),
     "no base model": (pairs((0, 1, 2), 2, 30, base_or_tuned="tuned"), {"U1", "U6"}),

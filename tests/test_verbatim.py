@@ -40,8 +40,12 @@ def transcripts(
             int(t < copied),
             1,
             unit="copying",
-            prompt=f"study/{side}-{t}-{given.get('model', 'm')}",
-            factors={"shown": side, "characters": 1000 + t, **factors},
+            factors={
+                "transcript": f"study/{side}-{t}-{given.get('model', 'm')}",
+                "shown": side,
+                "characters": 1000 + t,
+                **factors,
+            },
             **given,
         )
         for t in range(number)
@@ -95,8 +99,10 @@ def test_a_judge_that_errs_on_behaviours_changes_no_rate_of_copies() -> None:
 def test_a_placebo_shows_none_of_the_behaviours() -> None:
     """A transcript judged for two behaviours is one transcript, shown if either is."""
     shown = transcripts(True, 10, 20)
-    other = {"behaviour": "c", "factors": {"shown": "false", "characters": 1}}
-    rows = shown + [{**row, **other} for row in shown] + transcripts(False, 5, 30)
+    other = [
+        {**row, "behaviour": "c", "factors": {**row["factors"], "shown": "false"}} for row in shown
+    ]
+    rows = shown + other + transcripts(False, 5, 30)
     assert decided(COPIES, rows).units == {"shown": 20, "not_shown": 30}
     chosen = replace(COPIES, behaviours=("c",))
     assert closed(decided(chosen, rows)) >= {"U1"}
@@ -107,6 +113,12 @@ def test_placebos_are_of_models_that_show_it_elsewhere() -> None:
     result = decided(COPIES, rows + transcripts(False, 40, 40, model="saint"))
     assert result.units == {"shown": 20, "not_shown": 30}
     assert result.details == {"other_models_left_out": 40}
+
+
+def test_transcripts_of_one_prompt_are_as_many_transcripts() -> None:
+    same = {"factors": {"prompt": "s1"}}
+    rows = transcripts(True, 10, 20, **same) + transcripts(False, 5, 30, **same)
+    assert decided(COPIES, rows).units == {"shown": 20, "not_shown": 30}
 
 
 def test_a_difference_in_length_is_tested_and_said() -> None:

@@ -103,6 +103,7 @@ def copies(tables: Tables, claim: Claim, rows: Sequence[Row]) -> list[Row]:
         | {
             "factors": {
                 **condition_pairs(row["condition"]),
+                "transcript": row["transcript_id"],
                 "shown": SHOWN if shown else NOT_SHOWN,
                 "characters": row["characters"],
             }

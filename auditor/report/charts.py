@@ -78,7 +78,7 @@ def stance_chart(rows: Iterable[Prevalence]) -> str | None:
 
 def claim_chart(result: ClaimResult) -> str | None:
     """Draw a claim's behaviours: log frequency with ±1.96 se against effect in logits."""
-    if not result.points:
+    if not result.points or "log_frequency" not in result.points[0]:
         return None
     import altair as alt
 

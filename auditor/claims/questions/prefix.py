@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.claims.evidence import AUTHOR, Row, compare, value
+from auditor.claims.evidence import AUTHOR, Row, compare
 from auditor.claims.question import Material, Question, missing
 from auditor.claims.questions.contrast import ask_contrast
 from auditor.claims.spec import Claim, Contrast, Part
@@ -37,8 +37,9 @@ lack an answer where a rate is measured. Those that nobody coded may belong in t
 
 def ask(claim: Claim, material: Material) -> Question:
     """Compare base models with the authors of the same prefixes."""
-    authors = {value(row, "prompt"): row for row in material.rows if row["model"] == AUTHOR}
-    models = [row for row in material.rows if row["model"] != AUTHOR]
+    rows = [_of_prefix(row) for row in material.rows]
+    authors = {row["prompt"]: row for row in rows if row["model"] == AUTHOR}
+    models = [row for row in rows if row["model"] != AUTHOR]
     bases = [row for row in models if row["base_or_tuned"] == BASE]
     gates = (
         _denominator_gate(list(authors.values())),
@@ -73,6 +74,11 @@ def corpus_gate(claim: Claim) -> Gate:
     """U5 where passages themselves are asked, not their ranks: some tie of corpus to model."""
     needs = "name a corpus the model was trained on, or one like it: tier A or B"
     return Gate("U5", claim.tier != "C", f"tier {claim.tier}", needs)
+
+
+def _of_prefix(row: Row) -> Row:
+    """A row whose prompt is its prefix, whatever else its file calls a prompt."""
+    return {**row, "factors": {k: v for k, v in row["factors"].items() if k != "prompt"}}
 
 
 def _units_gate(found: int, known: int) -> Gate:

@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 SHOWN, NOT_SHOWN = "true", "false"
 COPYING = Contrast(
-    unit=("prompt",),
+    unit=("transcript",),
     levels=(Part(1.0, {}),),
     groups=(Part(1.0, {"shown": SHOWN}), Part(-1.0, {"shown": NOT_SHOWN})),
 )
@@ -60,7 +60,7 @@ def _transcripts(rows: Sequence[Row]) -> list[Row]:
     """One row a transcript: shown where any of the behaviours is; a placebo shows none of them."""
     kept: dict[str, Row] = {}
     for row in rows:
-        name = value(row, "prompt")
+        name = value(row, "transcript")
         if name not in kept or value(row, "shown") == SHOWN:
             kept[name] = row
     return [kept[name] for name in sorted(kept)]
