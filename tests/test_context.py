@@ -179,7 +179,6 @@ def test_behaviours_that_were_not_measured_in_every_text_are_left_out() -> None:
     assert decided(follows(), under_conditions(0.4), seen).units["behaviours"] == 7
 
 
-@pytest.mark.xfail(reason="context.ask takes behaviours of every kind")
 def test_placebos_and_positive_controls_are_no_behaviours_of_the_claim() -> None:
     first = TEXTS.frequencies["b0"]
     placebo = replace(first, behaviour="tea", kind=BehaviourKind.PLACEBO)

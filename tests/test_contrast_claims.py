@@ -18,6 +18,7 @@ from auditor.ingest.rates import StudyMapping, read_rates
 from auditor.ingest.records import Record
 from auditor.records import BehaviourKind, ClaimResult, TestResult, Verdict
 from auditor.statistics.judge import PERFECT, Judge
+from auditor.statistics.rate import RateStudy
 from tests.claims import closed, decided, observation
 
 Rows = list[dict[str, Any]]
@@ -214,6 +215,19 @@ def test_no_hit_in_three_hundred_draws_bounds_the_rate_by_one_in_a_hundred() -> 
     limit = decided(bundled("spontaneous"), [row | {"k": 0} for row in rows]).details["neutral"]
     assert limit["design_effect"] == 1.0
     assert limit["upper_95"] == pytest.approx(1 - 0.05 ** (1 / 300))
+
+
+def test_nothing_seen_at_all_is_the_strongest_evidence_that_a_rate_is_low() -> None:
+    """A Wald statistic of log odds would call 2 of 1 000 rarer than 0 of 1 000."""
+    asked = []
+    for hits in (0, 2, 10, 40):
+        k = np.zeros((20, 1), np.int64)
+        k[: min(hits, 20), 0] = max(hits // 20, 1) if hits else 0
+        n, group = np.full((20, 1), 50), np.zeros(20, np.int64)
+        study = RateStudy(k, n, group, np.ones((1, 1)), PERFECT, allowed=1.0)
+        asked.append(float(study.statistic(study.fit(), 2.312)))
+    assert asked == sorted(asked)
+    assert len(set(asked)) == 4
 
 
 def test_costs_that_fall_with_frequency_are_ordered_so() -> None:

@@ -158,7 +158,6 @@ def test_usual_scatter_is_known_from_five_models_and_six_behaviours(
     assert ("U1" in closed(result)) is shut
 
 
-@pytest.mark.xfail(reason="cells_of numbers a model anew in every study")
 def test_one_model_in_five_studies_is_one_model() -> None:
     rows = [{**r, "study": r["model"], "model": "m2"} for r in table(cell(3.0))]
     assert "U1" in closed(decided(no_exception(), rows))
@@ -197,19 +196,16 @@ def test_no_shared_prompt_leaves_the_difference_untested() -> None:
     assert difference(own).p is None
 
 
-@pytest.mark.xfail(reason="exact_sign_flip_p of one prompt", raises=ValueError)
 def test_one_shared_prompt_tells_of_no_difference() -> None:
     rows = table(cell(3.0))
     own = [{**r, "prompt": r["model"] + r["prompt"]} if r["prompt"] > "q0" else r for r in rows]
     assert difference(own).p == 1.0
 
 
-@pytest.mark.xfail(reason="exception._difference takes unnamed prompts for one", raises=ValueError)
 def test_unnamed_prompts_are_shared_by_nobody() -> None:
     assert difference([{**r, "prompt": None} for r in table(cell(3.0))]).p is None
 
 
-@pytest.mark.xfail(reason="the cell is all there is of its behaviour: nothing is left to fit")
 def test_a_behaviour_that_no_other_model_was_given_makes_no_exception() -> None:
     lone = [observation(9, 20, model="m2", behaviour="lone", prompt=f"q{q}") for q in range(10)]
     result = decided(no_exception(focus={"behaviour": "lone"}), [*table(cell(0.0)), *lone])
@@ -226,7 +222,6 @@ def test_the_order_of_rows_changes_no_verdict() -> None:
     assert decided(no_exception(), rows[::-1]).slope == decided(no_exception(), rows).slope
 
 
-@pytest.mark.xfail(reason="exception._difference takes prompts in the order they came")
 def test_the_order_of_rows_changes_no_difference() -> None:
     rows = table(cell(0.2), prompts=20, draws=7)
     mixed = [difference(Random(seed).sample(rows, len(rows))) for seed in range(5)]

@@ -251,9 +251,6 @@ def test_a_claim_about_observations_alone_needs_no_corpus(tmp_path: Path) -> Non
     assert locked["power"] is None
 
 
-@pytest.mark.xfail(
-    reason="flows.claims._corpora digests corpora for every claim", raises=StageMissing
-)
 def test_labels_that_came_later_ask_no_new_lock_of_a_claim_about_observations_alone(
     own_audit: Audit, tmp_path: Path
 ) -> None:

@@ -83,7 +83,6 @@ def test_units_all_on_one_side_have_two_chances_among_all_signs(units: int, p: f
     assert exact_sign_flip_p(-np.linspace(0.1, 0.4, units)) == pytest.approx(p)
 
 
-@pytest.mark.xfail(reason="scipy refuses a sample of one", raises=ValueError)
 def test_one_unit_says_nothing_of_its_sign() -> None:
     assert exact_sign_flip_p(np.array([0.4])) == 1.0
 

@@ -98,7 +98,6 @@ def test_its_error_is_that_of_counts(measurer: Measurer) -> None:
     assert found.predictor["training_gaming"][1] == pytest.approx(1.0)
 
 
-@pytest.mark.xfail(reason="predictors._framing_index leaves controls out: U7 can never open")
 def test_a_claim_of_framing_has_its_controls_too(measurer: Measurer) -> None:
     predictor = Predictor(target="[stance=endorse|neutral]", against="[stance=condemn]")
     found = measured(measurer, predictor, behaviours=FEW)

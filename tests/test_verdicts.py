@@ -227,7 +227,6 @@ def test_one_fault_closes_one_gate_and_the_next_observation_says_what_opens_it(w
     assert result.next_observation == f"{gate.code}: {gate.needs}"
 
 
-@pytest.mark.xfail(reason="evidence.select_rows drops the rows of controls a claim does not name")
 def test_a_claim_about_some_behaviours_keeps_its_controls() -> None:
     assert closed(decided(claim=replace(CLAIM, behaviours=("b*",)))) == set()
 
@@ -295,7 +294,6 @@ def test_a_claim_that_leaves_its_effect_out_is_told_to_state_one() -> None:
     assert result.next_observation.startswith("U2: state the smallest effect the claim commits to")
 
 
-@pytest.mark.xfail(reason="Claim.directional holds for beta_min = 0 alone")
 def test_a_bound_below_zero_forbids_less_than_a_direction_and_is_no_claim() -> None:
     assert "U2" in closed(decided(claim=replace(CLAIM, claimed=AtLeast(-0.3))))
 
@@ -311,7 +309,6 @@ def test_no_slope_supports_a_claim_of_no_relation() -> None:
     assert result.verdict is Verdict.SUPPORTED
 
 
-@pytest.mark.xfail(reason="decide._rivals asks of every claim that rates rise given the rival")
 def test_a_covariate_that_explains_nothing_takes_no_support_from_a_claim_of_no_relation() -> None:
     assert decided(0.0, claim=replace(NONE, rivals=CLAIM.rivals)).verdict is Verdict.SUPPORTED
 
@@ -333,12 +330,13 @@ def test_a_claim_cannot_be_saved_by_allowing_more_scatter_than_is_shown() -> Non
 
 def test_allowed_scatter_has_a_row_of_its_own_beside_the_refutation() -> None:
     narrow, wide = p_values(0.7, 0.3), p_values(0.7, 1.3)
-    assert wide["refutes, scatter as allowed"] != narrow["refutes, scatter as allowed"]
+    row = "refutes, at the worst scatter allowed"
+    assert wide[row] >= narrow[row] >= narrow["refutes effect at least 1"]
 
 
 def test_scatter_allowed_below_what_is_shown_changes_nothing() -> None:
     p = p_values(0.7, 0.0)
-    assert p["refutes, scatter as allowed"] == p["refutes effect at least 1"]
+    assert p["refutes, at the worst scatter allowed"] == p["refutes effect at least 1"]
 
 
 def test_allowed_scatter_costs_power() -> None:
@@ -463,7 +461,6 @@ def test_a_member_of_the_family_that_is_not_tested_now_counts_against(
     assert verdicts(at(p, contradicted, "a", "a", "elsewhere")) == [verdict]
 
 
-@pytest.mark.xfail(reason="decide._holm counts the p of a claim whose gates are closed")
 def test_a_member_of_the_family_that_is_untestable_counts_as_never_refuted(
     contradicted: Assessed,
 ) -> None:
@@ -509,7 +506,6 @@ def test_a_claim_is_not_supported_while_the_one_it_builds_on_is_left_untested(
     assert verdicts(renamed(supported, "second", after="first")) == ["indistinguishable"]
 
 
-@pytest.mark.xfail(reason="decide.conclude compares claims by their arrays", raises=ValueError)
 def test_a_claim_that_is_named_twice_is_decided_twice(supported: Assessed) -> None:
     again = assessed(2.0)
     assert verdicts(supported, again) == ["supported", "supported"]

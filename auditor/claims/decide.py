@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from statsmodels.stats.multitest import multipletests
 
 from auditor.claims import conclusions
 from auditor.claims.evidence import Measured, Row, covariate, gather, select_rows
 from auditor.claims.gates import MIN_CONTROLS, Findings, all_gates
-from auditor.claims.question import Material, Question, above_floor, stream
+from auditor.claims.question import Material, Question, above_floor, missing, stream
 from auditor.claims.questions.frequency import BEYOND_PLACEBO
 from auditor.claims.questions.registry import QUESTIONS
 from auditor.claims.slope import SlopeStudy
@@ -30,12 +31,17 @@ from auditor.records import (
     Verdict,
 )
 from auditor.statistics.calibration import WORLDS
-from auditor.statistics.claimed import AtLeast, Tested, Trial
+from auditor.statistics.claimed import AtLeast, Tested, Trial, Within
 from auditor.statistics.judge import PERFECT, Judge
 from auditor.statistics.permutation import partial_slope_p
 
+Floats = npt.NDArray[np.float64]
+
 CONTROL_WORLDS = 399
 """Worlds a grid point behind a control: it only needs to be placed against alpha."""
+
+LEAST_YOUDEN = 0.05
+"""Se + Sp - 1 below which no rate can be corrected; gate U9 asks for 0.6."""
 
 SUBSTANTIVE = ("R-PT", "R-OPT", "R-CAP")
 """Rivals of which at least one must be measured before a claim can be supported."""
@@ -69,14 +75,14 @@ def assess(
 ) -> Assessed:
     """Test one claim; `rows` are all observations of the audit."""
     chosen = select_rows(claim, rows)
-    question = QUESTIONS[claim.test](claim, Material(measured, chosen))
+    question = _useless_judge(claim) or QUESTIONS[claim.test](claim, Material(measured, chosen))
     evidence = question.evidence
     covariates = {
         rival.id: _covariate(rival, chosen, evidence.behaviours)
         for rival in claim.rivals
         if evidence is not None and not rival.held
     }
-    controls = claim.test == "frequency"
+    controls = claim.has_controls
     findings = Findings(
         claim=claim,
         measured=measured,
@@ -93,6 +99,12 @@ def assess(
     return Assessed(claim, findings, all_gates(findings), rivals, exploratory, lock, rates)
 
 
+def _useless_judge(claim: Claim) -> Question | None:
+    """A judge whose reports do not rise with the truth tells nothing: gate U9 says so."""
+    told = claim.judge.reports(np.array(1.0)) - claim.judge.reports(np.array(0.0))
+    return missing() if told <= LEAST_YOUDEN else None
+
+
 def conclude(assessed: Sequence[Assessed]) -> list[ClaimResult]:
     """Decide claims together, in the order they came."""
     refutations = _holm(assessed)
@@ -103,7 +115,8 @@ def conclude(assessed: Sequence[Assessed]) -> list[ClaimResult]:
         ready = [one for one in waiting if one.claim.after not in ids] or waiting
         for one in ready:
             verdicts[one.claim.id] = _verdict(one, refutations[one.claim.id], verdicts)
-        waiting = [one for one in waiting if one not in ready]
+        done = {one.claim.id for one in ready}
+        waiting = [one for one in waiting if one.claim.id not in done]
     return conclusions.weighed(
         [_result(one, verdicts[one.claim.id], refutations[one.claim.id]) for one in assessed]
     )
@@ -146,7 +159,9 @@ def _holm(assessed: Sequence[Assessed]) -> dict[str, float | None]:
     Members that were not tested now, or could not be, count as never refuted: the least favourable.
     """
     raw = {
-        one.claim.id: one.findings.tested.p_refute if one.findings.tested else None
+        one.claim.id: one.findings.tested.p_refute
+        if one.findings.tested and (one.testable or not one.claim.family)
+        else None
         for one in assessed
     }
     return {one.claim.id: _adjusted(one.claim, raw) for one in assessed}
@@ -155,8 +170,9 @@ def _holm(assessed: Sequence[Assessed]) -> dict[str, float | None]:
 def _adjusted(claim: Claim, raw: Mapping[str, float | None]) -> float | None:
     family = sorted({*claim.family, claim.id})
     found = [raw.get(name) for name in family]
-    if raw[claim.id] is None:
-        return None
+    own = raw[claim.id]
+    if own is None or len(family) == 1:
+        return own
     filled = [1.0 if p is None else p for p in found]
     return float(multipletests(filled, method="holm")[1][family.index(claim.id)])
 
@@ -224,11 +240,24 @@ def _rivals(found: Findings) -> list[Rival]:
             name = spec.covariate or "values"
             rivals.append(Rival(spec.id, False, None, f"{name!r} not given for every behaviour"))
             continue
-        held = np.array(z) if study.given is None else np.column_stack([study.given, z])
-        p = partial_slope_p(study.cells.x, study.behaviour_effects, held, stream(claim, spec.id))
+        p = _given(claim, study, np.array(z)[:, None], spec.id)
         lock = "locked with the claim" if spec.values else "read with the outcomes"
         rivals.append(Rival(spec.id, True, p, f"slope given {spec.covariate or spec.id}, {lock}"))
     return rivals
+
+
+def _given(claim: Claim, study: SlopeStudy, z: Floats, rival: str) -> float:
+    """P of the claim's slope with a rival's covariate, (behaviours, 1), held fixed as well.
+
+    A claim that there is a slope must still show one; a claim that there is none, still none.
+    """
+    held = z if study.given is None else np.column_stack([study.given, z])
+    if not isinstance(claim.claimed, Within):
+        return partial_slope_p(study.cells.x, study.behaviour_effects, held, stream(claim, rival))
+    beside = replace(study, given=held)
+    streams = lambda step: stream(claim, f"{rival} {step}")  # noqa: E731
+    trial = Trial(beside, claim.claimed, claim.alpha, streams, CONTROL_WORLDS)
+    return float(claim.claimed.support(trial.at, beside.fit()))
 
 
 def _result(one: Assessed, verdict: Verdict, p_refute: float | None) -> ClaimResult:
@@ -272,12 +301,16 @@ def _tests(found: Findings, p_refute: float | None) -> list[TestResult]:
     if tested is not None:
         effect = f"effect {claim.claimed}"
         shown = f"scatter shown {tested.scatter:.2f}"
-        allowed = f"sensitivity: no less scatter than the {claim.scatter.behaviour:g} allowed"
+        allowed = f"sensitivity: the worst scatter up to the {claim.scatter.behaviour:g} allowed"
         method, estimate = "simulation at the boundary", tested.effect.estimate
         tests += [
             TestResult("refutes " + effect, estimate, tested.p_refute, method, shown),
             TestResult(
-                "refutes, scatter as allowed", estimate, tested.p_refute_if_allowed, method, allowed
+                "refutes, at the worst scatter allowed",
+                estimate,
+                tested.p_refute_if_allowed,
+                method,
+                allowed,
             ),
             TestResult("supports " + effect, estimate, tested.p_support, method),
         ]

@@ -138,7 +138,7 @@ def select_rows(claim: Claim, rows: Iterable[Row]) -> list[Row]:
         for row in opened
         if _is_unit_of(claim.test, row["unit"])
         and all(any(_matches(str(row[c] or ""), p) for p in names) for c, names in columns)
-        and (not claim.behaviours or any(_matches(row["behaviour"], p) for p in claim.behaviours))
+        and (claim.has_controls or not claim.behaviours or _is_about(claim, row))
         and where(row, claim.where)
     ]
 
@@ -271,6 +271,10 @@ def _factors(row: Row) -> dict[str, Any]:
     found = row["factors"]
     opened: dict[str, Any] = json.loads(found) if isinstance(found, str) else found or {}
     return opened
+
+
+def _is_about(claim: Claim, row: Row) -> bool:
+    return any(_matches(row["behaviour"], pattern) for pattern in claim.behaviours)
 
 
 def _is_unit_of(test: str, unit: str) -> bool:

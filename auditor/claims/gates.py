@@ -42,7 +42,7 @@ def all_gates(found: Findings) -> tuple[Gate, ...]:
     gates = [*found.question.gates, _u2_forbids(found), _u3_power(found), _u9_judge(found)]
     if found.claim.of_text:
         gates += [_u5_corpus(found), _u10_precision(found)]
-    if found.claim.test == "frequency":
+    if found.claim.has_controls:
         gates += [_u7_controls(found), _u8_collinear(found)]
     return tuple(sorted(gates, key=lambda gate: int(gate.code[1:])))
 

@@ -152,12 +152,24 @@ class Claim:
     @property
     def directional(self) -> bool:
         """Whether the claim only names a direction, and so forbids next to nothing."""
-        return self.claimed is None or self.claimed == AtLeast(0.0)
+        return self.claimed is None or (
+            isinstance(self.claimed, AtLeast) and self.claimed.least <= 0.0
+        )
 
     @property
     def of_text(self) -> bool:
         """Whether the claim rests on how often a corpus holds something."""
         return self.test in ("frequency", "context", "swap", "onset", "existential")
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether anything measured in a corpus enters: a rate, or the mix of a role."""
+        return self.of_text or bool(self.settings["roles"])
+
+    @property
+    def has_controls(self) -> bool:
+        """Whether placebos and positive controls are asked the same question (U7)."""
+        return self.test == "frequency"
 
 
 def read_claims(extra: Iterable[Path] = ()) -> dict[str, Claim]:
@@ -177,7 +189,11 @@ def choose_claims(names: Iterable[str]) -> list[Claim]:
             chosen.append(bundled[name])
         else:
             raise UsageError(f"no claim {name!r}", "there are: " + ", ".join(bundled))
-    return chosen or list(bundled.values())
+    by_id: dict[str, Claim] = {}
+    for claim in chosen:
+        if by_id.setdefault(claim.id, claim).digest != claim.digest:
+            raise UsageError(f"two different claims are called {claim.id!r}", "give one its own id")
+    return list(by_id.values()) or list(bundled.values())
 
 
 def read_claim(path: Path) -> Claim:
@@ -227,6 +243,10 @@ def _claimed(fields: Fields) -> Claimed | None:
     if fields.has("margin"):
         margin = fields.at_least("margin", 0.0)
         reach = fields.between("reach", 0.0, 100.0, margin or None)
+        if fields.has("beta_min"):
+            raise fields.wrong("beta_min", "a claim states beta_min or margin, not both")
+        if reach < margin:
+            raise fields.wrong("reach", f"reach is {reach:g}, expected the margin or more")
         if not fields.has("rival_effect"):
             message = "a claim of no effect needs rival_effect, that of the nearest rival world"
             raise fields.wrong("margin", message)
@@ -304,5 +324,6 @@ def _parts(table: Fields, name: str) -> tuple[Part, ...]:
         parts.append(Part(one.number("weight"), one.texts("where")))
         one.done()
     if len(parts) > 1 and abs(sum(part.weight for part in parts)) > 1e-9:
-        raise table.wrong(name, f"the weights of {name} add up to something, expected 0")
+        total = sum(part.weight for part in parts)
+        raise table.wrong(name, f"the weights of {name} add up to {total:g}, expected 0")
     return tuple(parts) or (Part(1.0, {}),)

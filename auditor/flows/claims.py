@@ -103,11 +103,12 @@ def _lock(tables: Tables, claim: Claim, measurer: Measurer | None) -> dict[str, 
 
 def _measurer(tables: Tables, claims: Sequence[Claim]) -> Measurer | None:
     """None where no claim is about a text: observations are then enough."""
-    return Measurer(tables) if any(claim.of_text for claim in claims) else None
+    return Measurer(tables) if any(claim.reads_text for claim in claims) else None
 
 
 def _measure(measurer: Measurer | None, claim: Claim, corpora: Sequence[str]) -> Measured:
-    return measure_claim(measurer, claim, corpora) if measurer and claim.of_text else Measured({})
+    wanted = measurer is not None and claim.reads_text and bool(corpora)
+    return measure_claim(measurer, claim, corpora) if measurer and wanted else Measured({})
 
 
 def _job(
@@ -156,7 +157,10 @@ def _corpora(tables: Tables, claim: Claim) -> dict[str, str]:
     """The indexed corpora a claim names, each with a digest of what its frequencies rest on.
 
     The digest is of contents, passages and label files, so that it is the same on every machine.
+    None enters a claim about observations alone.
     """
+    if not claim.reads_text:
+        return {}
     labelled = Catalogue(tables).rows(
         "SELECT DISTINCT f.label_set, d.corpus FROM frames f JOIN documents d USING (document_id)"
     )

@@ -99,7 +99,10 @@ def _predictor(
     predictor = claim.predictor
     own = {n: (float(np.log(f.estimate)), f.se_log) for n, f in frequencies.items() if f.usable}
     if predictor.against:
-        return _framing_index(measurer, claim, corpus, frequencies)
+        index = _framing_index(measurer, claim, corpus, frequencies)
+        framed = BehaviourKind.BEHAVIOUR
+        controls = {n: x for n, x in own.items() if measurer.library[n].kind is not framed}
+        return {**controls, **index}
     if predictor.components:
         return {
             name: min(parts)
@@ -139,11 +142,9 @@ def _logs(measurer: Measurer, claim: Claim, corpus: str, target: str) -> dict[st
     for name in sorted(set(rows) & set(whole)):
         row, own = rows[name], whole[name]
         rate = row.per_million_passages.estimate or 0.0
+        read = own.frame_size if measurer.library[name].rule else own.labels
         half = 0.5 * (own.per_million_passages.estimate or 0.0) / max(own.positives, 1)
-        if measurer.library[name].rule:
-            half = 0.5e6 / max(own.frame_size, 1)
-        if rate + half > 0:
-            found[name] = float(np.log(rate + half))
+        found[name] = float(np.log(rate + (half or 0.5e6 / max(read, 1))))
     return found
 
 

@@ -43,6 +43,8 @@ def sign_flip_p(excess: Floats, rng: np.random.Generator) -> float:
 
 def exact_sign_flip_p(excess: Floats) -> float:
     """Two-sided p that units differ from zero; all 2^n signs where they are few enough to list."""
+    if len(excess) < 2:
+        return 1.0
     result = permutation_test(
         (excess, np.zeros_like(excess)),
         lambda x, y, axis: np.mean(x - y, axis=axis),

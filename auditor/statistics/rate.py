@@ -1,8 +1,9 @@
 """One average rate as a study: units of one group at one level, each counted once.
 
-The effect is the rate's log odds. Fits are compared as rates, with no less variance than chance
-gives at the asked effect (a score statistic): log odds of a rate near 0 have no usable error, and
-nothing seen at all must be the strongest evidence that the rate is low.
+The effect is the rate's log odds above those of one in a thousand, next to never. Fits are compared
+as rates, with no less variance than chance gives at the asked effect (a score statistic): log odds
+of a rate near 0 have no usable error, and nothing seen at all must be the strongest evidence that
+the rate is low.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,11 @@ from auditor.statistics.contrast import ContrastStudy
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-EFFECTS = np.linspace(-10.0, 6.0, 65)
-"""Log odds at which worlds are simulated for an interval: rates from 0.005 % to 99.8 %."""
+NEXT_TO_NEVER = 0.001
+"""The rate that is an effect of 0."""
+
+EFFECTS = np.linspace(-3.0, 13.0, 65)
+"""Effects at which worlds are simulated for an interval: rates from 0.005 % to 99.8 %."""
 
 MOST_RATE = 0.5
 
@@ -42,12 +46,12 @@ class RateStudy(ContrastStudy):
     def worlds(
         self, effect: float, scatter: float, worlds: int, rng: np.random.Generator, exact: bool
     ) -> Fit:
-        """Simulate and fit worlds whose average rate has these log odds."""
-        return super().worlds(effect, max(scatter, self.allowed), worlds, rng, exact)
+        """Simulate and fit worlds whose average rate has this effect."""
+        return super().worlds(effect + self._zero, max(scatter, self.allowed), worlds, rng, exact)
 
     def statistic(self, fit: Fit, effect: float) -> Floats:
         """The rate's distance from that of `effect`, in standard errors."""
-        expected = self.judge.reports(expit(np.array(effect)))
+        expected = self.judge.reports(expit(np.array(effect + self._zero)))
         chance = self._chance(fit.estimate)
         between = fit.spread * np.square(self._moved(fit.estimate))
         least = expected * (1.0 - expected) / self.n.sum()
@@ -61,9 +65,15 @@ class RateStudy(ContrastStudy):
         """
         low, high = np.log(0.5 / self.n.sum()), np.log(MOST_RATE)
         rates = np.exp(low + (high - low) * (np.arange(relabellings) + 0.5) / relabellings)
-        fits = [self.worlds(float(logit(rate)), 0.0, 1, rng, exact=False) for rate in rates]
+        fits = [
+            self.worlds(float(logit(rate)) - self._zero, 0.0, 1, rng, exact=False) for rate in rates
+        ]
         estimates = np.concatenate([fit.estimate for fit in fits])
         return Fit(estimates, np.concatenate([fit.spread for fit in fits]))
+
+    @property
+    def _zero(self) -> float:
+        return float(logit(NEXT_TO_NEVER))
 
     def _fit(self, k: Ints, n: Ints) -> Fit:
         """Mean rate over units; its variance between them beyond chance, on the log-odds scale.

@@ -11,6 +11,7 @@ from auditor.claims.question import Material, Question
 from auditor.claims.questions import contrast, parts
 from auditor.claims.spec import Claim, Contrast
 from auditor.records import TestResult
+from auditor.statistics.claimed import Within
 
 COMBINED = ("a", "b", "both")
 
@@ -24,7 +25,7 @@ def ask(claim: Claim, material: Material) -> Question:
     effect = float(question.study.fit().estimate)
     reading = (
         f"{parts.told(question.points)}. Together the odds are {parts.times(effect)} what the two"
-        f" effects add up to{_direction(effect, alone)}."
+        f" effects add up to{_direction(claim, effect, alone)}."
     )
     return replace(question, tests=tuple(alone.values()), reading=reading)
 
@@ -46,8 +47,13 @@ def _alone(claim: Claim, whole: Contrast, material: Material) -> dict[str, TestR
     }
 
 
-def _direction(effect: float, alone: Mapping[str, TestResult]) -> str:
-    """Whether combining helps or hurts, where both interventions move the odds the same way."""
+def _direction(claim: Claim, effect: float, alone: Mapping[str, TestResult]) -> str:
+    """Whether combining helps or hurts, where both interventions move the odds the same way.
+
+    Nothing is said of an effect within the claim's margin.
+    """
+    if isinstance(claim.claimed, Within) and abs(effect) <= claim.claimed.margin:
+        return ", within the margin"
     moved = {name: one.statistic or 0.0 for name, one in alone.items()}
     if not moved or moved["a"] * moved["b"] <= 0:
         return ""

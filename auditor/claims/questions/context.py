@@ -13,9 +13,11 @@ import numpy as np
 
 from auditor.claims.evidence import Row, cells_of, few
 from auditor.claims.question import Material, Question, missing, prompts_gate
+from auditor.claims.questions.exception import NOTHING_LEFT
 from auditor.claims.questions.frequency import MIN_BEHAVIOURS, excess, units, units_gate
 from auditor.claims.slope import CrossedStudy
 from auditor.claims.spec import Claim
+from auditor.records import BehaviourKind
 
 PLACE = {"contexts": 2, "cutoffs": 1}
 """Where in an arm (study, model, condition) the pattern of a setting is looked for."""
@@ -31,8 +33,9 @@ def ask(claim: Claim, material: Material) -> Question:
         return missing(few("U1", f"fewer than two {setting} named", needs))
     known = {
         name
-        for name in material.measured.frequencies
-        if all(name in material.measured.contexts.get(text, {}) for text in patterns.values())
+        for name, frequency in material.measured.frequencies.items()
+        if frequency.kind is BehaviourKind.BEHAVIOUR
+        and all(name in material.measured.contexts.get(text, {}) for text in patterns.values())
     }
     rows = [
         row
@@ -53,7 +56,7 @@ def ask(claim: Claim, material: Material) -> Question:
         ]
     )
     study = CrossedStudy.observed(evidence.cells, evidence.counts, claim.judge, predictor)
-    if float(np.ptp(study.within)) < 1e-9:
+    if float(np.ptp(study.within)) < NOTHING_LEFT:
         value = "the text of every condition holds the behaviours in the same proportions"
         return missing(few("U8", value, "choose conditions whose text differs"))
     return Question(

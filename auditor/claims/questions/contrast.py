@@ -83,14 +83,14 @@ def _no_effect(claim: Claim, compared: Compared) -> TestResult:
     """Exchange levels within units, or units between two groups; more groups have no exact test."""
     study, rng = compared.study, stream(claim, "no effect")
     estimate, groups = float(study.fit().estimate), len(study.weights)
-    apart = study.differences()
     if groups == 1:
-        p = sign_flip_p(apart, rng)
+        p = sign_flip_p(study.differences(), rng)
         return TestResult("no effect", estimate, p, "sign flips over units")
     if groups > 2:
         return TestResult("no effect", estimate, None, "no exchange of units fits an interaction")
-    sign = np.where(study.group == 0, 1.0, -1.0)
-    scale = sign / np.bincount(study.group)[study.group]
+    side = np.sign(study.weights[np.arange(2), np.argmax(np.abs(study.weights), axis=1)])
+    apart = study.differences() * side[study.group]
+    scale = side[study.group] / np.bincount(study.group)[study.group]
     seen = float(apart @ scale)
     dealt = rng.permuted(np.tile(scale, (PERMUTATIONS, 1)), axis=1) @ apart
     p = float((1 + np.sum(dealt >= seen - 1e-12)) / (1 + PERMUTATIONS))

@@ -5,8 +5,8 @@ Columns: `rung` (neutral, incentive, threat, nudge, role, instruction, in this o
 a prompt spends on evoking the behaviour. A prompt is the unit.
 
 A claim with a [contrast] compares rungs. One without is about the rate on the neutral rung itself,
-in log odds: "very unlikely spontaneously" is its refutation at 1 % (T5). Placebo transcripts are
-then what the rate must exceed, and the other rungs show that the judge can see the behaviour.
+in log odds above 0.1 %: "very unlikely spontaneously" is its refutation at 1 % (T5). Placebo
+transcripts are then what the rate must exceed; other rungs show that the judge can see it.
 """
 
 from collections import defaultdict
@@ -22,6 +22,7 @@ from auditor.claims.question import MIN_PROMPTS, Material, Question, missing, st
 from auditor.claims.questions import contrast, parts
 from auditor.claims.spec import Claim, Contrast, Part
 from auditor.records import Gate, TestResult
+from auditor.statistics.contrast import ContrastStudy
 from auditor.statistics.permutation import PERMUTATIONS, slope, slope_p
 from auditor.statistics.rate import RateStudy
 
@@ -73,16 +74,21 @@ def _spontaneous(claim: Claim, material: Material) -> Question:
     if compared is None:
         needs = f"observe {LEAST_PROMPTS} prompts with rung=neutral, with k and n"
         return missing(few("U1", "no trial with rung=neutral", needs))
-    study = compared.study
-    prompts, draws = len(compared.units), int(study.n.sum())
+    prompts, draws = len(compared.units), int(compared.study.n.sum())
     return Question(
-        study=RateStudy(study.k, study.n, study.group, study.weights, study.judge),
+        study=_rate(claim, compared.study),
         gates=(_enough(prompts, draws), _placebo_gate(material.rows)),
         units={"units": prompts, "trials": draws},
         none=_beyond_placebo(claim, material.rows),
         excess=_seen(claim, material.rows),
         points=_points(material.rows),
     )
+
+
+def _rate(claim: Claim, study: ContrastStudy) -> RateStudy:
+    """The rate of the only level, with no less scatter of prompts than the claim allows."""
+    allowed = claim.scatter.behaviour
+    return RateStudy(study.k, study.n, study.group, study.weights, study.judge, allowed=allowed)
 
 
 def _enough(prompts: int, draws: int) -> Gate:

@@ -20,6 +20,9 @@ from auditor.statistics.permutation import exact_sign_flip_p
 MIN_MODELS, MIN_BEHAVIOURS = 5, 6
 """Cells from which the usual scatter can be told (METHOD §2, T3c)."""
 
+NOTHING_LEFT = 1e-9
+"""Spread of a predictor that behaviours and arms explain altogether."""
+
 
 def ask(claim: Claim, material: Material) -> Question:
     """Test the cell that the claim names against all others."""
@@ -31,7 +34,7 @@ def ask(claim: Claim, material: Material) -> Question:
     if evidence is None:
         return missing(_units(0, 0), prompts_gate(0, material.rows))
     cells = evidence.cells
-    models, behaviours = int(cells.model.max()) + 1, len(evidence.behaviours)
+    models, behaviours = len({arm[1] for arm in evidence.arms}), len(evidence.behaviours)
     gates = (_units(models, behaviours), prompts_gate(evidence.prompts, material.rows))
     _, pairs = cells.groups
     focal = np.array(
@@ -49,6 +52,9 @@ def ask(claim: Claim, material: Material) -> Question:
             return missing(few("U6", f"no factor {name!r} of every behaviour", f"add {name}"))
         tilt = np.array(z)
     study = CrossedStudy.observed(cells, evidence.counts, claim.judge, focal.astype(float), tilt)
+    if float(np.ptp(study.within)) < NOTHING_LEFT:
+        value_ = "no other cell tells what the named one would be"
+        return missing(few("U8", value_, "observe other models on it, and it on other behaviours"))
     return Question(
         study=study,
         gates=gates,
@@ -74,10 +80,15 @@ def _difference(focus: Mapping[str, str], material: Material) -> TestResult:
     """T3a: is there a difference at all? Prompts both were given, exact sign flips over prompts."""
     rates: dict[str, list[list[float]]] = {}
     for row in material.rows:
-        if row["behaviour"] == focus["behaviour"] and row["n"] and row["k"] is not None:
+        own = row["behaviour"] == focus["behaviour"] and bool(row["prompt"])
+        if own and row["n"] and row["k"] is not None:
             sides = rates.setdefault(value(row, "prompt"), [[], []])
             sides[row["model"] != focus["model"]].append(row["k"] / row["n"])
-    apart = [np.mean(own) - np.mean(rest) for own, rest in rates.values() if own and rest]
+    apart = sorted(
+        float(np.mean(sorted(own)) - np.mean(sorted(rest)))
+        for own, rest in rates.values()
+        if own and rest
+    )
     p = exact_sign_flip_p(np.array(apart)) if apart else None
     mean = float(np.mean(apart)) if apart else None
     detail = f"{len(apart)} prompts given to it and to others"
