@@ -157,6 +157,7 @@ def limits(found: Findings, exploratory: bool, lock: str | None) -> tuple[str, .
         f"the judge's rates are stated, not measured here (sensitivity {judge.sensitivity}, "
         f"specificity {judge.specificity})": judge.known,
         f"the scatter of units is estimated from {units} alone": 0 < units < FEW_UNITS,
+        f"supported only where {claim.after} is, tested in the same run": claim.after,
         "behaviours may have been chosen because models were seen to show them": claim.of_text,
     }  # fmt: skip
     return tuple(text for text, holds in said.items() if holds)

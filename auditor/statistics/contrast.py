@@ -28,9 +28,19 @@ REACH = np.linspace(-8.0, 8.0, 33)
 """Standard errors around the estimate at which worlds are simulated for its interval."""
 
 
+@dataclass(frozen=True, slots=True)
+class Dispersed(Fit):
+    """An estimate with its standard error; the spread is in multiples of the binomial variance."""
+
+    error: Floats
+
+
 @dataclass(frozen=True)
 class ContrastStudy:
     """Counts of units under levels.
+
+    Scatter is read off the ratio of the variance between units to the binomial's: the variance
+    itself moves with the rates, and that of a level without a case would be read as scatter.
 
     k, n: (units, levels); group: (units,); weights: (groups, levels), what each average rate's log
     odds adds to the effect. inexact: no predictor is measured here.
@@ -51,7 +61,7 @@ class ContrastStudy:
     def effects(self) -> Floats:
         """Effects an interval may be read from."""
         fit = self.fit()
-        grid: Floats = fit.estimate + REACH * np.sqrt(fit.spread)
+        grid: Floats = fit.estimate + REACH * dispersed(fit).error
         return grid
 
     @property
@@ -77,7 +87,7 @@ class ContrastStudy:
 
     def statistic(self, fit: Fit, effect: float) -> Floats:
         """The contrast's distance from `effect` in its own standard errors."""
-        distance: Floats = (fit.estimate - effect) / np.sqrt(fit.spread)
+        distance: Floats = (fit.estimate - effect) / dispersed(fit).error
         return distance
 
     def differences(self) -> Floats:
@@ -85,9 +95,9 @@ class ContrastStudy:
         return np.asarray((self.k / self.n * np.sign(self.weights[self.group])).sum(axis=1))
 
     def _fit(self, k: Ints, n: Ints) -> Fit:
-        """Contrast and its variance between units; counts (…, units, levels).
+        """Contrast and its error between units; counts (…, units, levels).
 
-        The variance is never less than the binomial's: a level without a single case has none.
+        The error is never less than the binomial's: a level without a single case has none.
         """
         rates = k / n
         mean, trials = self._mean(rates), self._sum(np.broadcast_to(n, k.shape))
@@ -99,7 +109,8 @@ class ContrastStudy:
         pull = (self.weights * slope)[..., self.group, :] * (rates - mean[..., self.group, :])
         between = np.square(pull.sum(axis=-1)) @ (1.0 / (self._units * self._freedom))[self.group]
         estimate = (self.weights * logit(p)).sum(axis=(-2, -1))
-        return Fit(estimate, np.maximum(between, binomial.sum(axis=(-2, -1))))
+        chance = binomial.sum(axis=(-2, -1))
+        return Dispersed(estimate, between / chance, np.sqrt(np.maximum(between, chance)))
 
     def _draw(self, effect: float, scatter: float, worlds: int, rng: np.random.Generator) -> Ints:
         """Counts of worlds whose average rates are the observed ones moved to the contrast."""
@@ -166,6 +177,13 @@ class ContrastStudy:
 
     def _mean(self, values: Floats) -> Floats:
         return self._sum(values) / self._units[:, None]
+
+
+def dispersed(fit: Fit) -> Dispersed:
+    """A fit of a contrast; raises TypeError for any other."""
+    if not isinstance(fit, Dispersed):
+        raise TypeError("a contrast reads its own fits alone")
+    return fit
 
 
 def _conditional(p: Floats, scatter: float) -> Floats:

@@ -33,7 +33,7 @@ class RateStudy(ContrastStudy):
 
     allowed: worlds scatter no less than this, since hits are what shows a scatter and few are seen.
     With the shown scatter alone, a true rate of 1 % was refuted in 8.5 % of 600 simulated studies
-    (20 units of 60 trials, scatter 1); with it in 3.3 %.
+    (20 units of 60 trials, scatter 1); with it in 3 to 5 %.
     """
 
     allowed: float = 0.0

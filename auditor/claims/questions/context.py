@@ -6,18 +6,25 @@ on their own is taken out, so that intrinsic ease and capability cannot carry th
 §1.2 H3, §2 T13).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
 
-from auditor.claims.evidence import Row, cells_of, few
+from auditor.claims.evidence import Evidence, Row, cells_of, few
 from auditor.claims.question import Material, Question, missing, prompts_gate
 from auditor.claims.questions.exception import NOTHING_LEFT
 from auditor.claims.questions.frequency import MIN_BEHAVIOURS, excess, units, units_gate
 from auditor.claims.slope import CrossedStudy
 from auditor.claims.spec import Claim
-from auditor.records import BehaviourKind
+from auditor.records import BehaviourKind, TestResult
+
+Floats = npt.NDArray[np.float64]
+
+MOST_FALSE = 0.02
+"""Judge's false positives that a behaviour seen before its text must exceed."""
 
 PLACE = {"contexts": 2, "cutoffs": 1}
 """Where in an arm (study, model, condition) the pattern of a setting is looked for."""
@@ -25,7 +32,8 @@ PLACE = {"contexts": 2, "cutoffs": 1}
 
 def ask(claim: Claim, material: Material) -> Question:
     """Regress within behaviours on the log rate in matching text."""
-    setting = "cutoffs" if claim.settings["cutoffs"] else "contexts"
+    onset = claim.test == "onset" or bool(claim.settings["cutoffs"])
+    setting = "cutoffs" if onset else "contexts"
     patterns = claim.settings[setting]
     if len(set(patterns.values())) < 2:
         example = '"*chat*" = "mode=first_person"' if setting == "contexts" else '"GPT-2" = "2019"'
@@ -67,8 +75,25 @@ def ask(claim: Claim, material: Material) -> Question:
         ),
         units=units(evidence),
         excess=excess(claim, evidence),
+        tests=tuple(_precedence(evidence, predictor)) if setting == "cutoffs" else (),
         evidence=evidence,
     )
+
+
+def _precedence(evidence: Evidence, predictor: Floats) -> Iterable[TestResult]:
+    """Behaviours shown by models whose text held none: more than a judge's false positives?
+
+    Binomial, against MOST_FALSE positives: 6 of 100, or 4 of 50, are needed (METHOD §2, T13).
+    """
+    _, pairs = evidence.cells.groups
+    k, n = evidence.cells.totals(evidence.counts)
+    for number, name in enumerate(evidence.behaviours):
+        before = (pairs[:, 0] == number) & (predictor == 0.0)
+        seen, trials = int(k[before].sum()), int(n[before].sum())
+        if trials:
+            p = float(binomtest(seen, trials, MOST_FALSE, "greater").pvalue)
+            method = f"binomial against {MOST_FALSE:.0%} false positives"
+            yield TestResult(f"{name} before the text", None, p, method, f"{seen} of {trials}")
 
 
 def _arm(row: Row) -> tuple[str, str, str]:

@@ -28,6 +28,7 @@ from auditor.claims.spec import Claim
 QUESTIONS: dict[str, Callable[[Claim, Material], Question]] = {
     "frequency": frequency.ask,
     "context": context.ask,
+    "onset": context.ask,
     "exception": exception.ask,
     "contrast": contrast.ask,
     "prefix": prefix.ask,
