@@ -457,7 +457,7 @@ positive rate of 2.7 %, if none was. Its sensitivity is assumed."""
 
 def test_fixed_and_rephrased_cues_are_told_apart_in_real_rates(shared: Path) -> None:
     rows = real_rows(shared, "derived.csv")
-    bare = decided(bundled("rephrased-cue", Judge(None, None)), rows)
+    bare = decided(bundled("rephrased-cue", Judge(None, None)), rows, worlds=299)
     assert closed(bare) == {"U9"}
     assert bare.units == {"units": 12, "trials": 19199}
     rates = {

@@ -14,15 +14,16 @@ from rich.console import Console
 from scipy.special import expit
 
 from auditor import Audit
-from auditor.claims.conclusions import model_rates, prompt_interval
+from auditor.claims.conclusions import model_rates
 from auditor.claims.decide import assess, conclude
 from auditor.claims.evidence import Frequency, Measured, select_rows
 from auditor.claims.spec import RivalSpec
 from auditor.cli import console
-from auditor.cli.verdicts import matrix_of, show, show_matrix
+from auditor.cli.verdicts import show, show_matrix
 from auditor.records import BehaviourKind, ClaimResult, Gate, Verdict, plain
 from auditor.report.verdict_page import could_have_failed, page_markdown, page_text, verdict_page
 from auditor.statistics.claimed import Within
+from auditor.statistics.clustered import prompt_interval
 from auditor.statistics.intervals import clopper_pearson
 from auditor.statistics.judge import Judge
 from tests.claims import NOTHING, Rows, between, claim, decided, observation
@@ -213,7 +214,7 @@ def test_a_claim_of_no_effect_is_reversed_from_both_sides() -> None:
     assert result.verdict is Verdict.SUPPORTED
     assert "from 0, which would refute the claim" in result.reversal[0]
     assert lines(result, "In the corpus") == [("rates", "none enters this test")]
-    assert {row["condition"] for row in result.models} == {"chat", "agent"}
+    assert [row["part"] for row in result.models] == ["condition=chat", "condition=agent"]
 
 
 def test_text_fits_eighty_columns(results: dict[Verdict, ClaimResult]) -> None:
@@ -341,7 +342,7 @@ def test_the_matrix_fits_eighty_columns(
     capsys: pytest.CaptureFixture[str],
     results: dict[Verdict, ClaimResult],
 ) -> None:
-    show_matrix(matrix_of(list(results.values())))
+    show_matrix(Audit.discrimination(*results.values()))
     written = narrow.getvalue() + capsys.readouterr().out
     assert max(map(len, written.splitlines())) <= 80
     assert "condemned_spontaneous" in written

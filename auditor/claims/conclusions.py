@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, norm, t
+from scipy.stats import norm
 
 from auditor.claims.discrimination import COLUMN, measured_rows, proposed, splitting, told_apart
 from auditor.claims.evidence import Measured, Row, is_trial, value, where
 from auditor.claims.gates import MIN_CONCORDANCE, Findings
 from auditor.claims.spec import Claim
-from auditor.records import BehaviourKind, ClaimResult, Gate, Interval, Rival, Verdict
+from auditor.records import BehaviourKind, ClaimResult, Gate, Rival, Verdict
 from auditor.statistics.claimed import AtLeast, Within
+from auditor.statistics.clustered import prompt_interval
 from auditor.statistics.intervals import LEVEL
 
 RIVALS = ("R-PT", "R-OPT", "R-CAP", "R-ECHO")
@@ -79,33 +80,23 @@ def model_rates(
     )
 
 
-def prompt_interval(
-    k: Floats, n: Floats, behaviour: npt.NDArray[np.int64], scatter: float
-) -> tuple[float, Interval]:
-    """Design effect of prompts, at least 1, and the 95 % interval of a rate that respects it.
-
-    k, n, behaviour: an entry a prompt. The effect is the rate's variance over that of as many
-    independent draws (Kish 1965, §8.2), prompts being clusters within behaviours: the sum of
-    m / (m - 1) sum (e - mean e)^2 with e = k - r n, over r (1 - r) sum n. Limits are Clopper and
-    Pearson's for n over the effect, times (t_{n-1} / t_{prompts - behaviours})^2 for few prompts
-    (Korn and Graubard 1998). Prompts that cannot show a scatter, one to a behaviour or no rate
-    between 0 and 1, are given the claim's, in logits: 1 + (n / prompts - 1) r (1 - r) scatter^2.
-    """
-    total, rate = float(n.sum()), float(k.sum() / n.sum())
-    members = np.bincount(behaviour)[behaviour]
-    many, size = members > 1, total
-    freedom = int(many.sum()) - len(set(behaviour[many].tolist()))
-    if freedom and 0.0 < rate < 1.0:
-        away = k - rate * n
-        mean = np.bincount(behaviour, weights=away)[behaviour] / members
-        square = (np.square(away - mean) * members / np.maximum(members - 1, 1))[many].sum()
-        effect = max(1.0, float(square / (rate * (1.0 - rate) * n[many].sum())))
-        tail = (1.0 + LEVEL) / 2.0
-        size *= min(1.0, float(t.ppf(tail, max(total - 1.0, 1.0)) / t.ppf(tail, freedom)) ** 2)
-    else:
-        inside = (float(k.sum()) + 0.5) / (total + 1.0)
-        effect = 1.0 + (total / len(n) - 1.0) * inside * (1.0 - inside) * scatter**2
-    return effect, Interval(rate, *_clopper_pearson(rate, size / effect))
+def part_rates(claim: Claim, points: Sequence[Known], rows: Sequence[Row]) -> tuple[Known, ...]:
+    """How often each part of a contrast showed it: the rates that are compared, and no others."""
+    models = sorted({row["model"] for row in rows if is_trial(row) and _part(claim, row)})
+    model = models[0] if len(models) == 1 else f"{len(models)} models"
+    counts = ("k", "n", "rate", "low", "high", "design_effect")
+    return tuple(
+        {
+            **{"study": "", "model": model, "condition": "", "prompts": point["units"]},
+            "part": " ".join(
+                f"{name}={text}"
+                for where_ in (point["group"], point["level"])
+                for name, text in where_.items()
+            ),
+            **{name: point[name] for name in counts},
+        }
+        for point in points
+    )
 
 
 def standing(claim: Claim, rivals: Iterable[Rival]) -> tuple[Known, ...]:
@@ -220,14 +211,6 @@ def _rate(rows: Sequence[Row], scatter: float) -> dict[str, Any]:
         "high": interval.high,
         "design_effect": effect,
     }
-
-
-def _clopper_pearson(rate: float, size: float) -> tuple[float, float]:
-    """Limits of Clopper and Pearson (1934) for a share of so many draws, whole or not."""
-    tail, seen = (1.0 - LEVEL) / 2.0, rate * size
-    low = float(beta.ppf(tail, seen, size - seen + 1.0)) if rate > 0 else 0.0
-    high = float(beta.ppf(1.0 - tail, seen + 1.0, size - seen)) if rate < 1 else 1.0
-    return low, high
 
 
 def _about(claim: Claim, row: Row, measured: Measured, used: Collection[str]) -> bool:

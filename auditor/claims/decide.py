@@ -95,8 +95,26 @@ def assess(
     )
     rivals = tuple(_rivals(findings))
     used = evidence.behaviours if evidence is not None else ()
-    rates = conclusions.model_rates(claim, measured, chosen, used)
+    rates = _rates(claim, measured, question, chosen, used)
     return Assessed(claim, findings, all_gates(findings), rivals, exploratory, lock, rates)
+
+
+def _rates(
+    claim: Claim,
+    measured: Measured,
+    question: Question,
+    rows: Sequence[Row],
+    used: Sequence[str],
+) -> tuple[Mapping[str, Any], ...]:
+    """What the models did, as far as it bears on the claim."""
+    if question.points and all("design_effect" in point for point in question.points):
+        return conclusions.part_rates(claim, question.points, rows)
+    if claim.of_text:
+        known = used or measured.frequencies
+        rows = [row for row in rows if row["behaviour"] in known]
+    elif question.study is None:
+        return ()
+    return conclusions.model_rates(claim, measured, rows, used)
 
 
 def _useless_judge(claim: Claim) -> Question | None:

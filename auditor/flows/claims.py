@@ -102,8 +102,10 @@ def _lock(tables: Tables, claim: Claim, measurer: Measurer | None) -> dict[str, 
 
 
 def _measurer(tables: Tables, claims: Sequence[Claim]) -> Measurer | None:
-    """None where no claim is about a text: observations are then enough."""
-    return Measurer(tables) if any(claim.reads_text for claim in claims) else None
+    """None where no claim needs a text, or those that could use one have none to use."""
+    indexed = bool(tables.current("index"))
+    wanted = any(claim.of_text or (claim.reads_text and indexed) for claim in claims)
+    return Measurer(tables) if wanted else None
 
 
 def _measure(measurer: Measurer | None, claim: Claim, corpora: Sequence[str]) -> Measured:

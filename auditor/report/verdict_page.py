@@ -165,7 +165,7 @@ def _models(result: ClaimResult) -> Iterable[Line]:
         return
     sampled = "; as sampled, prefixes not weighted" if result.test == "prefix" else ""
     several = len({row["study"] for row in result.models}) > 1
-    yield Line("rates", f"share of draws (95 %, prompts respected); k of n{sampled}")
+    yield Line("rates", f"share of draws (95 %, clusters respected); k of n{sampled}")
     for row in result.models[:MOST_RATES]:
         names = (row["study"] if several else "", row["model"], row["condition"], row["part"])
         yield Line(", ".join(filter(None, names)), _rate(row))
@@ -239,7 +239,8 @@ def _frequency(row: Known) -> str:
 
 def _rate(row: Known) -> str:
     rate, low, high = (_share(row[name]) for name in ("rate", "low", "high"))
-    prompts = f"prompts {row['prompts']:,}" if row["prompts"] else "prompts not named"
+    clusters = "units" if row["part"] and not row["condition"] else "prompts"
+    prompts = f"{clusters} {row['prompts']:,}" if row["prompts"] else "prompts not named"
     return f"{rate} ({low} to {high}); {row['k']:,} of {row['n']:,}; {prompts}"
 
 

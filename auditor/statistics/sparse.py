@@ -1,8 +1,7 @@
 """A contrast of units with few draws each, that may count unequally: prefixes, cases, transcripts.
 
-Where a unit is drawn a few times only, the variance between units is mostly the binomial's, which
-moves with the rate: scatter read off it would be that of the rates at the boundary. It is read off
-the ratio of the two variances here, and is none where no unit was drawn twice.
+Units of a probability sample count for all those they stand for. Where no unit was drawn twice,
+scatter cannot show and is none.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from scipy.special import logit
 
 from auditor.statistics.calibration import Fit
-from auditor.statistics.contrast import REACH, ContrastStudy
+from auditor.statistics.contrast import ContrastStudy, Dispersed
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -22,16 +21,9 @@ NO_SCATTER = -1.0
 """A spread below that of any world: scatter that does not show is read as none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dispersed(Fit):
-    """An estimate with its standard error; the spread is in multiples of the binomial variance."""
-
-    error: Floats
-
-
 @dataclass(frozen=True)
 class SparseStudy(ContrastStudy):
-    """A contrast whose scatter is that beyond the binomial's.
+    """A contrast of weighted units.
 
     weight: (units,), inverse to the chance of a unit to be drawn, in any scale; none: all alike.
     Averages are Hájek's and their variance is that of their linearisation (Särndal, Swensson and
@@ -50,18 +42,6 @@ class SparseStudy(ContrastStudy):
         """Fit what was observed."""
         fit = super().fit()
         return fit if (self.n > 1).any() else replace(fit, spread=np.asarray(NO_SCATTER))
-
-    @cached_property
-    def effects(self) -> Floats:
-        """Effects an interval may be read from."""
-        fit = _dispersed(self.fit())
-        grid: Floats = fit.estimate + REACH * fit.error
-        return grid
-
-    def statistic(self, fit: Fit, effect: float) -> Floats:
-        """The contrast's distance from `effect` in its own standard errors."""
-        distance: Floats = (fit.estimate - effect) / _dispersed(fit).error
-        return distance
 
     def differences(self) -> Floats:
         """Each unit's own difference of rates, as much of it as the unit counts."""
@@ -101,9 +81,3 @@ class SparseStudy(ContrastStudy):
         groups = np.arange(len(self.weights))[:, None]
         member: Floats = (groups == self.group) * self._scaled
         return member
-
-
-def _dispersed(fit: Fit) -> Dispersed:
-    if not isinstance(fit, Dispersed):
-        raise TypeError("a sparse study reads its own fits alone")
-    return fit

@@ -186,6 +186,8 @@ def _nearest_mix(claim: Claim, measured: Measured, counts: Ints) -> TestResult:
         f"{best}, {ahead.sum():.1f} ahead of {second} (95 % {low:.1f} to {high:.1f}, "
         "scenarios resampled)"
     )
+    unread = sorted(set(claim.settings["roles"]) - set(mixes))
+    detail += f"; no label tells the mix of: {', '.join(unread)}" if unread else ""
     return TestResult(name, float(ahead.sum()), None, method, detail)
 
 

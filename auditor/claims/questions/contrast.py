@@ -13,7 +13,7 @@ from auditor.claims.question import MIN_PROMPTS, Material, Question, missing, st
 from auditor.claims.spec import Claim, Contrast
 from auditor.records import Gate, TestResult
 from auditor.statistics.claimed import Within
-from auditor.statistics.intervals import clopper_pearson
+from auditor.statistics.clustered import prompt_interval
 from auditor.statistics.permutation import PERMUTATIONS, sign_flip_p
 
 MIN_GROUP = 3
@@ -37,7 +37,7 @@ def ask_contrast(claim: Claim, contrast: Contrast, material: Material) -> Questi
         units={"units": len(compared.units), "trials": int(compared.study.n.sum())},
         none=_no_effect(claim, compared),
         excess=_excess(claim, compared),
-        points=_points(contrast, compared),
+        points=_points(claim, contrast, compared),
     )
 
 
@@ -104,25 +104,27 @@ def _excess(claim: Claim, compared: Compared) -> np.ndarray:
     return np.asarray(rate - (1.0 - (claim.judge.specificity or 0.0)))
 
 
-def _points(contrast: Contrast, compared: Compared) -> tuple[dict[str, object], ...]:
-    """Average rate of every level in every group, with its counts and an exact interval."""
+def _points(claim: Claim, contrast: Contrast, compared: Compared) -> tuple[dict[str, object], ...]:
+    """Rate of every level in every group, with its counts and an interval that respects units."""
     study, points = compared.study, []
     for g, group in enumerate(contrast.groups):
         inside = study.group == g
         for number, level in enumerate(contrast.levels):
-            k, n = int(study.k[inside, number].sum()), int(study.n[inside, number].sum())
-            counted = clopper_pearson(k, n).interval
+            k, n = study.k[inside, number], study.n[inside, number]
+            alike = np.zeros(len(k), np.int64)
+            effect, rate = prompt_interval(k, n, alike, claim.scatter.behaviour)
             points.append(
                 {
                     "group": dict(group.where),
                     "level": dict(level.where),
                     "weight": group.weight * level.weight,
                     "units": int(inside.sum()),
-                    "k": k,
-                    "n": n,
-                    "rate": k / n,
-                    "low": counted.low,
-                    "high": counted.high,
+                    "k": int(k.sum()),
+                    "n": int(n.sum()),
+                    "rate": rate.estimate,
+                    "low": rate.low,
+                    "high": rate.high,
+                    "design_effect": effect,
                 }
             )
     return tuple(points)
