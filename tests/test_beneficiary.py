@@ -1,5 +1,6 @@
 """Promises about beneficiaries: whom acts serve, counted over scenarios, and what is no case."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -302,17 +303,39 @@ def judged(
 @pytest.fixture
 def audit(tmp_path: Path) -> Audit:
     """An audit of three transcripts, nothing labelled."""
-    said = [{"role": "user", "content": "Well?"}, {"role": "assistant", "content": "All is well."}]
+    said = [USER, MODEL]
     chats: list[dict[str, Any]] = [
         {"id": name, "model": "Alder", "condition": "prompt=s1; swapped=no", "messages": said}
         for name in ("t1", "t2", "t3")
     ]
     chats[2]["status"] = "refused"
-    path = tmp_path / "study.jsonl"
+    return observed(tmp_path, chats)
+
+
+USER = {"role": "user", "content": "Well?"}
+MODEL = {"role": "assistant", "content": "All is well."}
+WELL = hashlib.sha256(b'[["user","Well?"]]').hexdigest()[:16]
+"""The scenario of transcripts that begin with this question alone."""
+
+
+def observed(folder: Path, chats: Rows) -> Audit:
+    """An audit of these conversations."""
+    path = folder / "study.jsonl"
     path.write_text("\n".join(map(json.dumps, chats)))
-    audit = Audit.create(tmp_path / "audit")
+    audit = Audit.create(folder / "audit")
     audit.observe(str(path))
     return audit
+
+
+def scenarios_of(folder: Path, *conversations: list[dict[str, Any]]) -> list[str]:
+    """The scenario of each conversation, in which a turn was read as serving self."""
+    names = [f"c{number}" for number in range(len(conversations))]
+    audit = observed(
+        folder,
+        [{"id": n, "messages": m} for n, m in zip(names, conversations, strict=True)],
+    )
+    label(audit.tables, *(judged(1, "self", transcript_id=f"study/{name}") for name in names))
+    return [row[0] for row in found(audit) if row[2] == "self"]
 
 
 def label(tables: Tables, *rows: dict[str, Any]) -> None:
@@ -324,6 +347,51 @@ def found(audit: Audit, rows: Rows | None = None) -> list[tuple[str, str, str, i
     return [
         (r["prompt"], r["behaviour"], r["factors"]["beneficiary"], r["k"], r["n"])
         for r in claim_rows(audit.tables, LOYAL, rows or [])
+    ]
+
+
+def test_transcripts_that_begin_alike_are_one_scenario_whatever_follows(tmp_path: Path) -> None:
+    other = {"role": "assistant", "content": "All is lost."}
+    found = scenarios_of(tmp_path, [USER, MODEL], [USER, other], [USER, MODEL, USER, other])
+    assert found == [WELL] * 3
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        [{"role": "user", "content": "Well? "}],
+        [{"role": "system", "content": "Well?"}],
+        [{"role": "system", "content": "Be brief."}, USER],
+        [USER, {"role": "assistant", "content": "All", "prefill": True}],
+        [USER, USER],
+        [],
+    ],
+    ids=["a space", "another role", "a system prompt", "a prefill", "two turns", "nothing"],
+)
+def test_transcripts_that_begin_otherwise_are_another_scenario(
+    tmp_path: Path, opening: list[dict[str, Any]]
+) -> None:
+    first, second = scenarios_of(tmp_path, [USER, MODEL], [*opening, MODEL])
+    assert first == WELL
+    assert second != WELL
+
+
+def test_eighty_transcripts_of_one_scenario_are_one_unit(tmp_path: Path) -> None:
+    chats = [{"id": str(number), "messages": [USER, MODEL]} for number in range(80)]
+    audit = observed(tmp_path, chats)
+    serves = ["self" if number % 4 == 0 else "principal" for number in range(80)]
+    label(
+        audit.tables,
+        *(judged(1, who, transcript_id=f"study/{number}") for number, who in enumerate(serves)),
+    )
+    result = decided(LOYAL, claim_rows(audit.tables, LOYAL, []))
+    assert result.units == {"scenarios": 1, "trials": 80}
+    [gate] = [gate for gate in result.gates if gate.code == "U1"]
+    assert not gate.passed
+    assert [(p["level"]["beneficiary"], p["k"], p["units"]) for p in result.points] == [
+        ("self", 20, 1),
+        ("principal", 60, 1),
+        ("third_party", 0, 1),
     ]
 
 
@@ -339,12 +407,12 @@ def test_labelled_turns_are_cases_of_their_transcript(audit: Audit) -> None:
         judged(1, "third_party", "coercion"),
     )
     assert found(audit) == [
-        ("study/t1", "coercion", "self", 0, 1),
-        ("study/t1", "coercion", "principal", 0, 1),
-        ("study/t1", "coercion", "third_party", 1, 1),
-        ("study/t1", "deception", "self", 1, 3),
-        ("study/t1", "deception", "principal", 2, 3),
-        ("study/t1", "deception", "third_party", 0, 3),
+        (WELL, "coercion", "self", 0, 1),
+        (WELL, "coercion", "principal", 0, 1),
+        (WELL, "coercion", "third_party", 1, 1),
+        (WELL, "deception", "self", 1, 3),
+        (WELL, "deception", "principal", 2, 3),
+        (WELL, "deception", "third_party", 0, 3),
     ]
 
 
@@ -359,7 +427,7 @@ def test_the_best_readers_count_and_where_they_differ_there_is_no_case(audit: Au
         judged(3, "self"),
         judged(3, "principal", reader="adjudicated"),
     )
-    assert found(audit)[1] == ("study/t1", "deception", "principal", 2, 2)
+    assert found(audit)[1] == (WELL, "deception", "principal", 2, 2)
 
 
 def test_a_refused_run_is_no_case(audit: Audit) -> None:

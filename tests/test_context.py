@@ -42,7 +42,10 @@ def corpus(texts: dict[str, Floats]) -> Measured:
     names = [f"b{i}" for i in range(len(LEVELS))]
     kind = BehaviourKind.BEHAVIOUR
     frequencies = {n: Frequency(n, kind, 9.0, 8.0, 10.0, 0.1, "exact", 900, 90, "c") for n in names}
-    logs = {text: dict(zip(names, x.tolist(), strict=True)) for text, x in texts.items()}
+    logs = {
+        text: {name: (one, 0.0) for name, one in zip(names, x.tolist(), strict=True)}
+        for text, x in texts.items()
+    }
     return Measured(frequencies, {name: (0.0, 0.1) for name in names}, contexts=logs)
 
 
@@ -182,7 +185,7 @@ def test_behaviours_that_were_not_measured_in_every_text_are_left_out() -> None:
 def test_placebos_and_positive_controls_are_no_behaviours_of_the_claim() -> None:
     first = TEXTS.frequencies["b0"]
     placebo = replace(first, behaviour="tea", kind=BehaviourKind.PLACEBO)
-    logs = {text: {**known, "tea": 1.0} for text, known in TEXTS.contexts.items()}
+    logs = {text: {**known, "tea": (1.0, 0.0)} for text, known in TEXTS.contexts.items()}
     seen = Measured({**TEXTS.frequencies, "tea": placebo}, TEXTS.predictor, contexts=logs)
     drunk = [{**r, "behaviour": "tea", "k": 0} for r in under_conditions(0.4)[:20]]
     result = decided(follows(), [*under_conditions(0.4), *drunk], seen)

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from auditor.claims.evidence import Frequency, Measured
 from auditor.claims.questions.elicitation import RUNGS
 from auditor.claims.spec import Claim, read_claims
 from auditor.ingest.rates import StudyMapping, read_rates
 from auditor.ingest.records import Record
-from auditor.records import BehaviourKind, ClaimResult, TestResult, Verdict
+from auditor.records import ClaimResult, TestResult, Verdict
 from auditor.statistics.judge import PERFECT, Judge
 from auditor.statistics.rate import RateStudy
 from tests.claims import closed, decided, observation
@@ -230,24 +229,37 @@ def test_nothing_seen_at_all_is_the_strongest_evidence_that_a_rate_is_low() -> N
     assert len(set(asked)) == 4
 
 
-def test_costs_that_fall_with_frequency_are_ordered_so() -> None:
-    rows, frequencies = [], {}
+def test_the_least_cost_that_evokes_a_behaviour_is_reported() -> None:
+    """Behaviour b0 needs nine words, b1 eight, and so on to b8, which needs one."""
+    rows = []
     for number in range(9):
-        name, rate = f"b{number}", 10.0 * 2.0**number
-        frequencies[name] = Frequency(
-            name, BehaviourKind.BEHAVIOUR, rate, 0.8 * rate, 1.2 * rate, 0.1, "m", 900, 90, "books"
-        )
+        name = f"b{number}"
         for cost in range(1, 10):
             k = 40 if cost >= 9 - number else 2
             factors = {"rung": "instruction", "cost": str(cost)}
             rows.append(observation(k, 40, behaviour=name, prompt=f"p{cost}", factors=factors))
     rows += planted(LADDER, ("rung",), [f"p{cost}" for cost in range(1, 10)], 0.1, 40)
-    claim = bundled("elicited")
-    result = decided(claim, rows, Measured(frequencies))
-    assert result.details["cost to reach 50 %"]["b8"] == 1.0
-    order = test_of(result, "cost falls with frequency")
-    assert order.statistic == pytest.approx(-1.0)
-    assert order.p is not None and order.p <= 0.001
+    costs = decided(bundled("elicited"), rows).details["cost to reach 50 %"]
+    assert (costs["b0"], costs["b7"], costs["b8"]) == (9.0, 2.0, 1.0)
+
+
+def test_a_weak_model_seen_unprompted_and_a_strong_one_seen_in_a_role_tell_nothing() -> None:
+    weak = planted({("neutral",): 0.05, ("threat",): 0.05}, ("rung",), numbered(20), 0.2, 40)
+    strong = planted({("role",): 0.5}, ("rung",), numbered(20), 0.2, 40, 2)
+    rows = [{**row, "model": "weak"} for row in weak] + [
+        {**row, "model": "strong"} for row in strong
+    ]
+    result = decided(bundled("elicited"), rows)
+    assert result.verdict is Verdict.UNTESTABLE
+    assert "U1" in closed(result)
+
+
+def test_the_order_of_rows_changes_no_p_of_the_judge() -> None:
+    rows = neutral(0.02)
+    first, second = (
+        decided(bundled("spontaneous", Judge(0.9, 0.99)), some) for some in (rows, rows[::-1])
+    )
+    assert first.gates == second.gates
 
 
 def cue_rows(cued: tuple[float, float], free: tuple[float, float], seeds: int = 10) -> Rows:
@@ -363,6 +375,26 @@ def test_a_control_that_does_as_much_contradicts_transmission() -> None:
     assert result.details["share that the control gives"]["all"]["share"] == pytest.approx(
         1, abs=0.3
     )
+
+
+def test_few_runs_have_the_wide_limits_of_a_t_interval() -> None:
+    """Three runs each: limits wider than those of resampled runs alone, which cover .78 to .92."""
+    rows = [
+        observation(k, 100, seed=str(seed), prompt=f"{data}{seed}", factors={"data": data})
+        for data, hits in (("treatment", (40, 60, 80)), ("random", (20, 30, 40)), ("base", (10,)))
+        for seed, k in enumerate(hits)
+    ]
+    share = decided(bundled("random-answers"), rows).details["share that the control gives"]["all"]
+    assert share["share"] == pytest.approx(0.4)
+    assert share["low"] < 0.1 < 0.75 < share["high"]
+
+
+def test_under_three_runs_have_no_share() -> None:
+    rows = [
+        row for row in control_rows(0.6, 0.1) if row["seed"] in (None, "treatment00", "random00")
+    ]
+    found = decided(bundled("random-answers"), rows).details.get("share that the control gives")
+    assert not found or found["all"]["share"] is None
 
 
 def test_a_treatment_that_gains_nothing_has_no_share() -> None:

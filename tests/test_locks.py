@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,11 @@ def test_one_outcome_read_before_the_lock_makes_a_verdict_exploratory(
     assert is_exploratory(locked_at, observed_at) is exploratory
 
 
+def test_an_outcome_dropped_after_the_lock_makes_a_verdict_exploratory() -> None:
+    assert is_exploratory(NOON, [NOON + MINUTE], dropped=True)
+    assert not is_exploratory(NOON, [NOON + MINUTE], dropped=False)
+
+
 def test_a_prediction_states_its_frequencies_power_and_seed_under_its_digest(
     own_audit: Audit, claim: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +150,102 @@ def test_a_lock_before_the_outcomes_is_confirmatory(
     assert not result.exploratory
     assert result.lock == locked["lock"]
     assert result.units["models"] == 1
+
+
+def kept_out(text: str) -> str:
+    """Half of the rows are gone."""
+    header, *rows = text.splitlines(keepends=True)
+    return header + "".join(rows[::2])
+
+
+def another_draw(text: str) -> str:
+    """The prompts have other names: other draws, as far as anyone can tell."""
+    return text.replace("-1,", "_1,")
+
+
+def with_a_factor(text: str) -> str:
+    header, *rows = text.splitlines()
+    return "\n".join([header + ",motive", *(row + ",9" for row in rows)])
+
+
+def again(text: str) -> str:
+    """The same rows in another order: another file, and nothing new."""
+    header, *rows = text.splitlines(keepends=True)
+    return header + "".join(reversed(rows))
+
+
+@pytest.mark.parametrize(
+    ("change", "exploratory"),
+    [(kept_out, True), (another_draw, True), (with_a_factor, True), (again, False)],
+)
+def test_replacing_outcomes_after_the_lock_makes_a_verdict_exploratory_unless_they_are_the_same(
+    own_audit: Audit,
+    claim: Path,
+    fresh: Path,
+    change: Callable[[str], str],
+    exploratory: bool,
+) -> None:
+    own_audit.predict(str(claim))
+    own_audit.observe(str(fresh), study="later")
+    fresh.write_text(change(fresh.read_text()))
+    own_audit.observe(str(fresh), study="later")
+    [result] = own_audit.test(str(claim))
+    assert result.exploratory is exploratory
+
+
+def test_outcomes_moved_to_a_study_the_claim_is_not_about_are_dropped(
+    own_audit: Audit, claim: Path, fresh: Path, tmp_path: Path
+) -> None:
+    own_audit.predict(str(claim))
+    own_audit.observe(str(fresh), study="later")
+    aside = tmp_path / "aside.csv"
+    aside.write_text(fresh.read_text())
+    fresh.write_text(kept_out(fresh.read_text()))
+    own_audit.observe(str(fresh), study="later")
+    own_audit.observe(str(aside), study="aside")
+    [result] = own_audit.test(str(claim))
+    assert result.exploratory
+
+
+def test_outcomes_moved_to_another_study_of_the_claim_are_still_there(
+    own_audit: Audit, claim: Path, fresh: Path, tmp_path: Path
+) -> None:
+    edited(claim, 'studies = ["later"]', 'studies = ["later*"]')
+    own_audit.predict(str(claim))
+    own_audit.observe(str(fresh), study="later")
+    header, *rows = fresh.read_text().splitlines(keepends=True)
+    for number in (0, 1):
+        part = tmp_path / f"part{number}.csv"
+        part.write_text(header + "".join(rows[number::2]))
+        own_audit.observe(str(part), study=["later", "later-2"][number])
+    [result] = own_audit.test(str(claim))
+    assert not result.exploratory
+
+
+def test_a_second_study_leaves_a_verdict_confirmatory(
+    own_audit: Audit, claim: Path, fresh: Path, tmp_path: Path
+) -> None:
+    edited(claim, 'studies = ["later"]', 'studies = ["later*"]')
+    own_audit.predict(str(claim))
+    own_audit.observe(str(fresh), study="later")
+    other = tmp_path / "other.csv"
+    other.write_text(fresh.read_text().replace(",41,", ",42,"))
+    own_audit.observe(str(other), study="later-2")
+    own_audit.observe(str(fresh), study="later")
+    [result] = own_audit.test(str(claim))
+    assert not result.exploratory
+
+
+def test_replacing_what_a_claim_is_not_about_leaves_it_confirmatory(
+    own_audit: Audit, claim: Path, fresh: Path
+) -> None:
+    own_audit.predict(str(claim))
+    own_audit.observe(str(fresh), study="later")
+    lines = fresh.read_text().splitlines(keepends=True)
+    fresh.write_text("".join(line for line in lines if "Elm-30B" not in line))
+    own_audit.observe(str(fresh), study="later")
+    [result] = own_audit.test(str(claim))
+    assert not result.exploratory
 
 
 def test_a_lock_after_the_outcomes_is_exploratory(own_audit: Audit, claim: Path) -> None:
@@ -230,6 +332,23 @@ def test_labels_that_came_after_the_lock_ask_for_a_new_lock(
     assert "auditor predict" in raised.value.hint
 
 
+def test_among_several_claims_a_stale_lock_is_a_closed_gate(
+    own_audit: Audit, claim: Path, tmp_path: Path
+) -> None:
+    own_audit.predict(str(claim))
+    few = (FIXTURE / "labels.jsonl").read_text().splitlines()[:40]
+    (tmp_path / "more.jsonl").write_text("\n".join(few) + "\n")
+    own_audit.label(str(tmp_path / "more.jsonl"))
+    stale, _ = own_audit.test(str(claim), str(of_observations(tmp_path)))
+    assert stale.verdict is Verdict.UNTESTABLE
+    [gate] = stale.gates
+    assert (gate.code, gate.passed) == ("U5", False)
+    assert gate.value.startswith("the corpora or their labels changed since claim small was locked")
+    assert gate.needs.startswith("auditor predict small")
+    assert stale.next_observation == f"U5: {gate.needs}"
+    assert (stale.lock, stale.exploratory) == (None, True)
+
+
 def of_observations(folder: Path) -> Path:
     """A claim that a bribe raises the odds, whatever any corpus holds."""
     text = (FIXTURE / "claims" / "fixture-imitates.toml").read_text()
@@ -249,6 +368,30 @@ def test_a_claim_about_observations_alone_needs_no_corpus(tmp_path: Path) -> Non
     [locked] = audit.predict(str(of_observations(tmp_path)))
     assert locked["corpora"] == {}
     assert locked["power"] is None
+
+
+def test_without_an_index_only_the_claims_about_texts_are_blocked(
+    tmp_path: Path, claim: Path
+) -> None:
+    audit = Audit.create(tmp_path / "bare")
+    chat = of_observations(tmp_path)
+    edited(chat, 'bribe" }', 'chat" }')
+    audit.observe(str(RATES))
+    of_text, of_rows = audit.test(str(claim), str(chat))
+    [gate] = of_text.gates
+    assert (gate.code, gate.passed) == ("U5", False)
+    assert gate.value == "no indexed corpus matches fixture, which claim small names"
+    assert gate.needs == "auditor index SOURCE… --corpus NAME"
+    assert of_text.verdict is Verdict.UNTESTABLE
+    assert of_rows.units["trials"] > 0
+    assert audit.sql("SELECT claim_id FROM verdicts").num_rows == 2
+    with pytest.raises(StageMissing):
+        audit.test(str(claim))
+
+
+def test_all_bundled_claims_are_tested_without_an_index(tmp_path: Path) -> None:
+    audit = Audit.create(tmp_path / "bare")
+    assert {one.verdict for one in audit.test()} == {Verdict.UNTESTABLE}
 
 
 def test_labels_that_came_later_ask_no_new_lock_of_a_claim_about_observations_alone(

@@ -8,6 +8,9 @@ import pytest
 
 from auditor import Audit
 from auditor.errors import BadInput, UsageError
+from auditor.flows.observe import observe
+from auditor.progress import Quiet
+from tests.planted import FIXTURE
 
 CHAT: dict[str, Any] = {
     "id": "a",
@@ -203,6 +206,77 @@ def test_none_of_forty_is_a_count_and_not_a_gap(empty: Audit) -> None:
     assert (0, 40, 0.0) in [cell[3:] for cell in cells(empty)]
 
 
+def test_a_row_that_stands_twice_is_counted_once(empty: Audit) -> None:
+    summary = observe_rates(empty, {}, {"k": 2}, {"k": 2})
+    assert (summary["rows"], summary["duplicates"], summary["rejects"]) == (2, 2, 2)
+    assert [cell[3:5] for cell in cells(empty)] == [(1, 4), (2, 4)]
+    why = "the same row as line {}; give repeats a seed or draw column"
+    assert rejects(empty) == [
+        ("rates.jsonl", 2, why.format(1)),
+        ("rates.jsonl", 4, why.format(3)),
+    ]
+
+
+@pytest.mark.parametrize("column", ["seed", "draw", "prompt", "condition", "temperature", "note"])
+def test_draws_that_came_out_alike_are_told_apart_by_any_column(empty: Audit, column: str) -> None:
+    summary = observe_rates(empty, {column: "1"}, {column: "2"})
+    assert (summary["rows"], summary["duplicates"], summary["rejects"]) == (3, 0, 0)
+
+
+def test_a_row_of_another_file_of_the_study_is_not_counted_again(
+    empty: Audit, tmp_path: Path
+) -> None:
+    one = write(tmp_path / "one.jsonl", [RATE])
+    two = write(tmp_path / "two.jsonl", [{**RATE, "k": 3}, RATE])
+    [summary] = empty.observe(one, two, study="both")
+    assert (summary["rows"], summary["duplicates"]) == (2, 1)
+    [(file, line, reason)] = rejects(empty)
+    assert (file, line) == ("two.jsonl", 2)
+    assert reason.startswith("the same row as line 1 of one.jsonl;")
+
+
+class Warned(Quiet):
+    """Keeps what it is asked to say."""
+
+    def __init__(self) -> None:
+        """Nothing said yet."""
+        self.said: list[str] = []
+
+    def warn(self, message: str) -> None:
+        """Keep it."""
+        self.said.append(message)
+
+
+def said_of_two_studies(audit: Audit, *second: dict[str, Any]) -> list[str]:
+    """What observing three rows, and then a second study of these, has to say."""
+    folder, warned = audit.root.parent, Warned()
+    first = [{**RATE, "prompt": str(number)} for number in range(3)]
+    for name, rows in (("first", first), ("second", list(second))):
+        path = write(folder / f"{name}.jsonl", rows)
+        observe(audit.tables, [path], None, "auto", None, False, warned)
+    return warned.said
+
+
+def test_rows_in_two_studies_are_said_to_count_twice(empty: Audit) -> None:
+    rows = [{**RATE, "prompt": str(number)} for number in (1, 2, 7, 8)]
+    note = "studies first and second share 2 equal rows: each counts twice"
+    assert said_of_two_studies(empty, *rows) == [note]
+
+
+def test_studies_that_agree_in_fewer_rows_than_half_are_two_studies(empty: Audit) -> None:
+    rows = [{**RATE, "prompt": str(number)} for number in (2, 7, 8)]
+    assert said_of_two_studies(empty, *rows) == []
+
+
+def test_one_file_observed_as_two_studies_is_said_to_count_twice(
+    empty: Audit, tmp_path: Path
+) -> None:
+    path, warned = write(tmp_path / "r.jsonl", [{**RATE, "study": "own"}]), Warned()
+    for name in ("first", "second"):
+        observe(empty.tables, [path], name, "auto", None, False, warned)
+    assert warned.said == ["studies first and second share 1 equal rows: each counts twice"]
+
+
 def test_a_rate_rounded_to_two_digits_is_k_of_n(empty: Audit) -> None:
     assert observe_rates(empty, {"k": 1, "n": 3, "rate": 0.33})["rejects"] == 0
 
@@ -377,3 +451,20 @@ def test_real_trait_rates_say_their_arm_step_and_prompt(empty: Audit, shared: Pa
     typed = [row for row, one in zip(rows, found, strict=True) if "type" in one]
     assert len(typed) == sum("type=None" not in row["condition"] for row in rows) > 0
     assert all("; prefix=" in row["citation"] for row in rows)
+
+
+def test_no_row_of_the_real_and_of_the_bundled_rates_repeats_another(
+    empty: Audit, shared: Path
+) -> None:
+    real, bundled = shared / "observed" / "rates", FIXTURE / "observed"
+    found = {
+        path.name: (summary["rows"], summary["duplicates"], summary["rejects"])
+        for path in (*sorted(real.glob("*.csv")), *sorted(bundled.glob("*.csv")))
+        for summary in empty.observe(str(path))
+    }
+    assert found == {
+        "derived.csv": (369, 0, 0),
+        "published.csv": (63, 0, 3),
+        "rates-imitates.csv": (2232, 0, 0),
+        "rates-unrelated.csv": (2232, 0, 0),
+    }

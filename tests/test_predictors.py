@@ -139,22 +139,22 @@ def test_each_text_of_a_context_has_its_own_rates(
     found = measured(measurer, settings={"contexts": stances}, behaviours=FEW).contexts
     assert set(found) == {"stance=condemn", "stance=endorse"}
     rate = rates["cyberattack"]
-    assert found["stance=condemn"]["cyberattack"] == pytest.approx(np.log(rate * 17 / 16))
-    assert found["stance=endorse"]["cyberattack"] == pytest.approx(np.log(rate / 16))
+    assert found["stance=condemn"]["cyberattack"][0] == pytest.approx(np.log(rate * 17 / 16))
+    assert found["stance=endorse"]["cyberattack"][0] == pytest.approx(np.log(rate / 16))
 
 
 def test_before_a_cutoff_only_earlier_years_count(measurer: Measurer) -> None:
     cutoffs = {"old": "1949", "young": "1950-06", "new": "2030"}
     found = measured(measurer, settings={"cutoffs": cutoffs}, behaviours=FEW).contexts
-    sandbagging = [found[date]["sandbagging"] for date in ("1949", "1950-06", "2030")]
+    sandbagging = [found[date]["sandbagging"][0] for date in ("1949", "1950-06", "2030")]
     assert sandbagging[0] == 0.0  # the first is of 1949 itself
     assert sandbagging[1] > 0.0
-    assert found["1950-06"]["training_gaming"] == 0.0
+    assert found["1950-06"]["training_gaming"][0] == 0.0
 
 
-def test_before_any_text_everything_is_unheard_of(measurer: Measurer) -> None:
+def test_before_any_text_there_is_nothing_to_measure(measurer: Measurer) -> None:
     found = measured(measurer, settings={"cutoffs": {"m": "1800"}}, behaviours=FEW).contexts
-    assert set(found["1800"].values()) == {0.0}
+    assert found["1800"] == {}
 
 
 def test_a_mix_counts_whom_acts_serve_in_the_passages_of_a_role(

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import expit
+from scipy.stats import beta
 
 from auditor import Audit
 from auditor.claims.evidence import AUTHOR, Measured, select_rows
@@ -19,9 +20,10 @@ from auditor.claims.spec import Claim, read_claims
 from auditor.flows.claim_rows import claim_rows
 from auditor.flows.recording import Started
 from auditor.records import ClaimResult, Verdict
+from auditor.report.verdict_page import page_text, verdict_page
 from auditor.statistics.calibration import Boundary
 from auditor.statistics.claimed import Within
-from auditor.statistics.contrast import ContrastStudy
+from auditor.statistics.contrast import ContrastStudy, dispersed
 from auditor.statistics.judge import PERFECT
 from auditor.statistics.sparse import SparseStudy
 from auditor.store.tables import rows_table
@@ -30,6 +32,7 @@ from tests.planted import FIXTURE
 
 SAME: Claim = replace(read_claims()["same-proportion"], judge=PERFECT)
 LN3 = float(np.log(3))
+World = Callable[[np.random.Generator], ContrastStudy]
 
 
 def pair(
@@ -70,7 +73,7 @@ def test_models_that_continue_as_people_do_support_the_claim() -> None:
     result = decided(SAME, pairs((0, 1, 4, 1, 2, 1, 1), 3, 210))
     assert closed(result) == set()
     assert result.verdict is Verdict.SUPPORTED
-    assert result.units == {"prefixes": 210, "models": 1, "trials": 1050}
+    assert result.units == {"prefixes": 210, "documents": 210, "models": 1, "trials": 1050}
 
 
 def test_models_that_show_it_at_ten_times_the_odds_contradict_it() -> None:
@@ -96,7 +99,7 @@ def test_several_base_models_are_pooled_over_the_same_prefixes() -> None:
     rows = pairs((0, 1, 2), 2, 30)
     more = [{**row, "model": "Birch-base", "k": 2} for row in rows if row["model"] != AUTHOR]
     result = decided(SAME, rows + more)
-    assert result.units == {"prefixes": 30, "models": 2, "trials": 300}
+    assert result.units == {"prefixes": 30, "documents": 30, "models": 2, "trials": 300}
     assert result.points[0]["rate"] == pytest.approx((0.2 + 0.4) / 2)
 
 
@@ -209,8 +212,65 @@ def test_a_prefix_drawn_once_in_ten_counts_for_ten() -> None:
     rows += [row for p in range(2) for row in pair(f"b{p}", 1, False, pi=0.1)]
     result = decided(SAME, rows)
     assert result.points[1]["rate"] == pytest.approx(0.5)
-    assert (result.points[1]["k"], result.points[1]["n"], result.points[1]["low"]) == (20, 22, None)
+    assert (result.points[1]["k"], result.points[1]["n"]) == (20, 22)
     assert result.details["effective_prefixes"] == pytest.approx(40**2 / (20 + 2 * 100))
+
+
+def test_weighted_rates_have_limits_of_as_many_draws_as_their_variance_leaves() -> None:
+    """The variance of one half is 22 / 21 (20 / 80^2 + 2 / 8^2): that of 6.94 draws."""
+    rows = [row for p in range(20) for row in pair(f"a{p}", 1, True, pi=1.0)]
+    rows += [row for p in range(2) for row in pair(f"b{p}", 1, False, pi=0.1)]
+    shown = decided(SAME, rows).points[1]
+    size = 0.25 / (22 / 21 * (20 / 80**2 + 2 / 8**2))
+    assert shown["design_effect"] == pytest.approx(22 / size)
+    assert shown["low"] == pytest.approx(beta.ppf(0.025, size / 2, size / 2 + 1))
+    assert shown["high"] == pytest.approx(1 - shown["low"])
+
+
+def test_prefixes_drawn_unalike_come_to_a_page_with_limits() -> None:
+    rows = [row for p in range(30) for row in pair(f"p{p}", p % 3, p % 5 < 2, 0.1 + p / 40)]
+    text = page_text(verdict_page(decided(SAME, rows)))
+    assert "rates weighted, counts as sampled" in " ".join(text.split())
+    assert "no interval" not in text
+
+
+def asked_for_each(behaviours: str, documents: int) -> Rows:
+    """One prefix a document, asked about for several behaviours with the same outcomes."""
+    return [
+        row
+        for d in range(documents)
+        for name in behaviours
+        for row in pair(f"{d:016x}-0-9-{name}", d % 3, d % 5 < 2, behaviour=name)
+    ]
+
+
+def test_a_prefix_asked_about_for_four_behaviours_is_no_more_than_one() -> None:
+    once, four = (study(SparseStudy, asked_for_each(names, 40)) for names in ("b", "bcde"))
+    assert (len(once.k), len(four.k)) == (40, 160)
+    assert four.fit().estimate == pytest.approx(once.fit().estimate)
+    assert dispersed(four.fit()).error == pytest.approx(dispersed(once.fit()).error)
+    assert len(four.differences()) == 40
+
+
+def test_prefixes_of_nineteen_documents_are_too_few_however_many() -> None:
+    result = decided(SAME, asked_for_each("bcde", 19))
+    assert "U1" in closed(result)
+    assert gate(result, "U1").startswith("76 prefixes of 19 documents continued")
+
+
+def of_documents(odds: float, rng: np.random.Generator) -> SparseStudy:
+    """Sixty documents, each with four prefixes of one outcome; models at `odds` times people's."""
+    people = -1.4 + 0.7 * rng.standard_normal(60)
+    shown, said = rng.random(60) < expit(people), rng.binomial(5, expit(people + np.log(odds)))
+    k = np.repeat(np.stack([said, shown], axis=1), 4, axis=0)
+    n, group = np.broadcast_to([5, 1], k.shape), np.zeros(240, np.int64)
+    trials = ContrastStudy(k, n, group, np.array([[1.0, -1.0]]), PERFECT)
+    return SparseStudy.of(trials, None, np.repeat(np.arange(60), 4))
+
+
+def test_outcomes_that_prefixes_share_make_neither_verdict_likely() -> None:
+    """Of a hundred, eleven or more have a chance of one in a hundred where the rate is .05."""
+    assert max(shares_decided(lambda rng: of_documents(3.0, rng), 100)) <= 10 / 100
 
 
 def calibrated_world(kind: type[ContrastStudy], odds: float, rng: np.random.Generator) -> Any:  # noqa: ANN401
@@ -234,9 +294,14 @@ def calibrated_world(kind: type[ContrastStudy], odds: float, rng: np.random.Gene
 
 def decided_at(kind: type[ContrastStudy], odds: float, replicates: int) -> tuple[float, float]:
     """Shares of worlds refuted and supported."""
+    return shares_decided(lambda rng: calibrated_world(kind, odds, rng), replicates)
+
+
+def shares_decided(world: World, replicates: int) -> tuple[float, float]:
+    """Shares of planted worlds that refute odds within a factor 3, and that support them."""
     rng, claimed, refuted, supported = np.random.default_rng(3), Within(LN3, LN3), 0, 0
     for number in range(replicates):
-        one = calibrated_world(kind, odds, rng)
+        one = world(rng)
         streams = lambda step, n=number: np.random.default_rng([n, len(step)])  # noqa: E731
         at = {effect: Boundary(one, effect, 99, streams) for effect in (LN3, -LN3)}
         refuted += float(claimed.refutation(at, one.fit())) <= 0.05

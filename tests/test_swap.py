@@ -135,13 +135,22 @@ def test_rarest_and_most_frequent_are_read_off_in_order() -> None:
     ("rows", "codes"),
     [
         (requests(1.0, 9), {"U6"}),
+        (requests(1.0, 1), {"U3", "U6", "U9"}),
         ([r for r in requests(1.0) if r["behaviour"] in OBJECTS[:4]], {"U1", "U3", "U9"}),
         ([r for r in requests(1.0) if r["behaviour"] == "money"], {"U1", "U3", "U9"}),
         ([{**r, "prompt": None} for r in requests(1.0)], {"U1", "U3", "U6", "U9"}),
         ([{**r, "n": None} for r in requests(1.0)], {"U1", "U3", "U6", "U9"}),
         ([], {"U1", "U3", "U6", "U9"}),
     ],
-    ids=["nine templates", "four objects", "one object", "unnamed prompts", "no n", "no rows"],
+    ids=[
+        "nine templates",
+        "one template",
+        "four objects",
+        "one object",
+        "unnamed prompts",
+        "no n",
+        "no rows",
+    ],
 )
 def test_what_cannot_be_ordered_is_untestable(rows: Rows, codes: set[str]) -> None:
     result = decided(SWAP, rows, corpus())

@@ -115,6 +115,38 @@ def test_placebos_are_of_models_that_show_it_elsewhere() -> None:
     assert result.details == {"other_models_left_out": 40}
 
 
+def of_two_models(a: tuple[int, int], b: tuple[int, int]) -> Rows:
+    """Copies of model A where shown (of 150) and not (of 20), of B where shown (20) and not (150)."""
+    return [
+        *transcripts(True, a[0], 150, model="A"),
+        *transcripts(False, a[1], 20, model="A"),
+        *transcripts(True, b[0], 20, model="B"),
+        *transcripts(False, b[1], 150, model="B"),
+    ]
+
+
+def test_a_model_that_copies_more_and_shows_it_more_is_no_effect() -> None:
+    """A copies in 60 % of its transcripts, B in 5 % or so, whatever they show."""
+    result = decided(COPIES, of_two_models((90, 12), (1, 8)))
+    assert result.verdict is not Verdict.SUPPORTED
+    [none] = [test for test in result.tests if test.name == "no effect"]
+    assert none.p is not None and none.p > 0.3
+
+
+def test_the_effect_is_what_models_have_in_common() -> None:
+    """Odds of 1 against 1/3 in A, 1/4 against 1/12 in B: three times as high within either."""
+    rows = of_two_models((75, 5), (4, 0))
+    rows = [row for row in rows if row["model"] == "A"]
+    rows += transcripts(True, 20, 100, model="B") + transcripts(False, 10, 130, model="B")
+    result = decided(COPIES, rows)
+    [none] = [test for test in result.tests if test.name == "no effect"]
+    assert none.statistic == pytest.approx(1.0986, abs=1e-4)
+    assert [(p["group"]["model"], p["k"], p["n"]) for p in result.points] == [
+        ("A", 75, 150), ("A", 5, 20), ("B", 20, 100), ("B", 10, 130),
+    ]  # fmt: skip
+    assert {row["model"] for row in result.models} == {"2 models"}
+
+
 def test_transcripts_of_one_prompt_are_as_many_transcripts() -> None:
     same = {"factors": {"prompt": "s1"}}
     rows = transcripts(True, 10, 20, **same) + transcripts(False, 5, 30, **same)
@@ -133,7 +165,7 @@ def test_a_difference_in_length_is_tested_and_said() -> None:
 def test_the_reading_counts_copies_on_both_sides_and_says_what_they_are_no_evidence_of() -> None:
     reading = decided(COPIES, transcripts(True, 3, 6) + transcripts(False, 2, 20)).reading
     assert reading.startswith("3 of 6 transcripts that show it hold words copied from the corpus")
-    assert ", and 2 of 20 that do not; " in reading
+    assert ", and 2 of 20 that do not, within models an odds ratio of 9.00; " in reading
     assert reading.endswith("against copying alone, not against other imitation")
 
 

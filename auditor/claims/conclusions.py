@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.stats import norm
 
 from auditor.claims.discrimination import COLUMN, measured_rows, proposed, splitting, told_apart
-from auditor.claims.evidence import Measured, Row, is_trial, value, where
+from auditor.claims.evidence import AUTHOR, Measured, Row, is_trial, value, where
 from auditor.claims.gates import MIN_CONCORDANCE, Findings
 from auditor.claims.spec import Claim
 from auditor.records import BehaviourKind, ClaimResult, Gate, Rival, Verdict
@@ -82,7 +82,8 @@ def model_rates(
 
 def part_rates(claim: Claim, points: Sequence[Known], rows: Sequence[Row]) -> tuple[Known, ...]:
     """How often each part of a contrast showed it: the rates that are compared, and no others."""
-    models = sorted({row["model"] for row in rows if is_trial(row) and _part(claim, row)})
+    named = {row["model"] for row in rows if is_trial(row) and _part(claim, row) is not None}
+    models = sorted(named - {AUTHOR})
     model = models[0] if len(models) == 1 else f"{len(models)} models"
     counts = ("k", "n", "rate", "low", "high", "design_effect")
     return tuple(

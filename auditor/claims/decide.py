@@ -19,7 +19,7 @@ from auditor.claims.gates import MIN_CONTROLS, Findings, all_gates
 from auditor.claims.question import Material, Question, above_floor, missing, stream
 from auditor.claims.questions.frequency import BEYOND_PLACEBO
 from auditor.claims.questions.registry import QUESTIONS
-from auditor.claims.slope import SlopeStudy
+from auditor.claims.slope import CrossedStudy, SlopeStudy
 from auditor.claims.spec import Claim, RivalSpec
 from auditor.records import (
     BehaviourKind,
@@ -254,9 +254,14 @@ def _rivals(found: Findings) -> list[Rival]:
             rivals.append(Rival(spec.id, study is not None, None, f"held fixed: {spec.held}"))
             continue
         z = found.covariates.get(spec.id)
+        if z is not None and isinstance(study, CrossedStudy) and claim.of_text:
+            why = f"{spec.covariate or spec.id}: taken out with what behaviours do on their own"
+            rivals.append(Rival(spec.id, True, None, why))
+            continue
         if z is None or not isinstance(study, SlopeStudy):
             name = spec.covariate or "values"
-            rivals.append(Rival(spec.id, False, None, f"{name!r} not given for every behaviour"))
+            bears = "bears on no single cell" if z else "not given for every behaviour"
+            rivals.append(Rival(spec.id, False, None, f"{name!r} {bears}"))
             continue
         p = _given(claim, study, np.array(z)[:, None], spec.id)
         lock = "locked with the claim" if spec.values else "read with the outcomes"

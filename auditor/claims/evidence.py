@@ -29,7 +29,14 @@ UNITS = {"prefix": "continuation", "verbatim": "copying"}
 AUTHOR = "human"
 """The model of rows that say what a text itself went on to show: one side of a prefix claim."""
 
+MOST_UNEVEN = 1.5
+"""How much larger a model's, or a behaviour's, share of a unit's trials may be at one level than at
+another: beyond it a difference between models would pass for one between levels."""
+
 Row = Mapping[str, Any]
+Levels = dict[int, tuple[int, int]]
+"""Level to (k, n)."""
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -60,15 +67,15 @@ class Measured:
     """What the corpora hold, as far as a claim needs it: the part of a lock that predicts.
 
     frequencies: of every behaviour, of the claim's target; predictor: behaviour to its value and
-    standard error; given: predictors held fixed, by name; contexts: log rate of each behaviour in
-    a framing or before a date; mixes: role to the counts of each beneficiary; placebo: log rates in
-    each placebo corpus.
+    standard error; given: predictors held fixed, by name; contexts: log rate of each behaviour, and
+    its standard error, in a framing or before a date; mixes: role to the counts of each
+    beneficiary; placebo: log rates in each placebo corpus.
     """
 
     frequencies: Mapping[str, Frequency]
     predictor: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     given: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    contexts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    contexts: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     mixes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     placebo: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     concordance: float | None = None
@@ -93,7 +100,18 @@ class Measured:
             for name, values in content["frequencies"].items()
         }
         predictor = {name: (x, se) for name, (x, se) in content["predictor"].items()}
-        return cls(**{**content, "frequencies": frequencies, "predictor": predictor})
+        contexts = {
+            text: {name: (x, se) for name, (x, se) in rates.items()}
+            for text, rates in content["contexts"].items()
+        }
+        return cls(
+            **{
+                **content,
+                "frequencies": frequencies,
+                "predictor": predictor,
+                "contexts": contexts,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +143,8 @@ def value(row: Row, name: str) -> str:
     A factor comes before a column of its name, which is then the study's own word for it.
     """
     found = row["factors"].get(name, row.get(name))
+    if isinstance(found, bool):
+        return str(found).lower()
     return "" if found is None else str(found)
 
 
@@ -138,7 +158,7 @@ def select_rows(claim: Claim, rows: Iterable[Row]) -> list[Row]:
         for row in opened
         if _is_unit_of(claim.test, row["unit"])
         and all(any(_matches(str(row[c] or ""), p) for p in names) for c, names in columns)
-        and (claim.has_controls or not claim.behaviours or _is_about(claim, row))
+        and (claim.has_controls or _is_about(claim, row))
         and where(row, claim.where)
     ]
 
@@ -202,19 +222,21 @@ def cells_of(rows: Sequence[Row], measured: Measured | None = None) -> Evidence 
 def compare(claim: Claim, contrast: Contrast, rows: Sequence[Row]) -> Compared | None:
     """Lay a contrast out: units under every level, in their groups; None where no unit has all.
 
-    Trials of a unit at a level are added up; a unit without every level is left out and counted.
+    Like is compared with like: within a unit only what every level was tried on (`alike`), between
+    groups only what each has (`shared`). Trials of a unit at a level are then added up. A unit
+    without every level, or whose levels are mixed too differently, is left out and counted.
     """
-    cells: dict[tuple[int, tuple[str, ...]], dict[int, tuple[int, int]]] = {}
-    for row in filter(is_trial, rows):
-        level, group = _part(row, contrast.levels), _part(row, contrast.groups)
+    cells: dict[tuple[int, tuple[str, ...]], dict[tuple[str, ...], Levels]] = {}
+    for row, group, level in _placed(contrast, rows):
         unit = tuple(value(row, name) for name in contrast.unit)
-        if level is None or group is None or not all(unit):
-            continue
-        counts = cells.setdefault((group, unit), {})
-        k, n = counts.get(level, (0, 0))
-        counts[level] = (k + row["k"], n + row["n"])
+        if all(unit):
+            like = tuple(value(row, name) for name in contrast.alike)
+            counts = cells.setdefault((group, unit), {}).setdefault(like, {})
+            k, n = counts.get(level, (0, 0))
+            counts[level] = (k + row["k"], n + row["n"])
     levels = range(len(contrast.levels))
-    whole = {key: counts for key, counts in sorted(cells.items()) if len(counts) == len(levels)}
+    added = {key: _added(alike, len(levels)) for key, alike in sorted(cells.items())}
+    whole = {key: counts for key, counts in added.items() if counts}
     groups = np.array([group for group, _ in whole], np.int64)
     if len(set(groups.tolist())) < len(contrast.groups):
         return None
@@ -225,6 +247,40 @@ def compare(claim: Claim, contrast: Contrast, rows: Sequence[Row]) -> Compared |
     study = ContrastStudy(table[:, :, 0], table[:, :, 1], groups, weights, claim.judge)
     names = tuple(" ".join(unit) for _, unit in whole)
     return Compared(study, names, len(cells) - len(whole))
+
+
+def _placed(contrast: Contrast, rows: Sequence[Row]) -> list[tuple[Row, int, int]]:
+    """Trials with their group and level; of what `shared` names, only what every group has."""
+    placed, seen = [], dict[tuple[str, ...], set[int]]()
+    for row in filter(is_trial, rows):
+        level, group = _part(row, contrast.levels), _part(row, contrast.groups)
+        if level is not None and group is not None:
+            placed.append((row, group, level))
+            seen.setdefault(_shared(contrast, row), set()).add(group)
+    groups = len(contrast.groups)
+    return [one for one in placed if len(seen[_shared(contrast, one[0])]) == groups]
+
+
+def _shared(contrast: Contrast, row: Row) -> tuple[str, ...]:
+    return tuple(value(row, name) for name in contrast.shared)
+
+
+def _added(alike: Mapping[tuple[str, ...], Levels], levels: int) -> Levels:
+    """Counts of a unit at each level, over what all levels were tried on; empty if that is nothing.
+
+    Empty too where the levels mix it so differently that adding up would compare the mixtures.
+    """
+    whole = [counts for counts in alike.values() if len(counts) == levels]
+    trials = np.array([[counts[level][1] for level in range(levels)] for counts in whole], float)
+    if not whole:
+        return {}
+    shares = trials / trials.sum(axis=0)
+    if bool((shares.max(axis=1) > MOST_UNEVEN * shares.min(axis=1)).any()):
+        return {}
+    return {
+        level: (sum(c[level][0] for c in whole), sum(c[level][1] for c in whole))
+        for level in range(levels)
+    }
 
 
 def covariate(rows: Sequence[Row], behaviours: Sequence[str], name: str) -> list[float] | None:
@@ -274,6 +330,9 @@ def _factors(row: Row) -> dict[str, Any]:
 
 
 def _is_about(claim: Claim, row: Row) -> bool:
+    """Whether the claim names the behaviour; where it names none, any but controls."""
+    if not claim.behaviours:
+        return row.get("kind") in (None, BehaviourKind.BEHAVIOUR, claim.predictor.kind)
     return any(_matches(row["behaviour"], pattern) for pattern in claim.behaviours)
 
 

@@ -6,6 +6,7 @@ A field that nobody asked for is an error too: a misspelt name would silently le
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,11 @@ class Fields:
 
     def wrong(self, name: str, message: str) -> BadInput:
         """The error to raise about a field, naming its line."""
-        line = line_of(self._lines, (*self.place, name))
-        return BadInput(f"{self._path}:{line}: {message}", HINT)
+        return self.wrong_at((*self.place, name), message)
+
+    def wrong_at(self, place: Place, message: str) -> BadInput:
+        """The error to raise about a place of the file."""
+        return BadInput(f"{self._path}:{line_of(self._lines, place)}: {message}", HINT)
 
     def has(self, name: str) -> bool:
         """Whether the field is there."""
@@ -134,12 +138,24 @@ def read_fields(path: Path) -> Fields:
     """Read a TOML file; raises BadInput."""
     try:
         toml = path.read_text(encoding="utf-8")
-        return Fields(tomllib.loads(toml), (), path, find_lines(toml))
+        fields = Fields(tomllib.loads(toml), (), path, find_lines(toml))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: {error}", "a claim is a TOML file") from error
     except OSError as error:
         hint = "name a bundled claim or a TOML file"
         raise BadInput(f"{path}: {error.strerror}", hint) from error
+    _refuse_dates(fields, fields.content, ())
+    return fields
+
+
+def _refuse_dates(fields: Fields, value: object, place: Place) -> None:
+    """Bare dates have no form in JSON, which locks are written in."""
+    if isinstance(value, date | time):
+        raise fields.wrong_at(place, f"{place[-1]} is a bare date, write it in quotes")
+    inner = value.items() if isinstance(value, Mapping) else enumerate(_listed(value))
+    if isinstance(value, Mapping | list):
+        for key, one in inner:
+            _refuse_dates(fields, one, (*place, key))
 
 
 def _finite(value: float) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from auditor.claims.evidence import Measured
 from auditor.claims.question import Question
+from auditor.claims.slope import SlopeStudy
 from auditor.claims.spec import Claim
 from auditor.records import BehaviourKind, Gate
 from auditor.statistics.calibration import SCATTER_GRID
@@ -43,7 +44,9 @@ def all_gates(found: Findings) -> tuple[Gate, ...]:
     if found.claim.of_text:
         gates += [_u5_corpus(found), _u10_precision(found)]
     if found.claim.has_controls:
-        gates += [_u7_controls(found), _u8_collinear(found)]
+        gates.append(_u7_controls(found))
+    if isinstance(found.question.study, SlopeStudy):
+        gates.append(_u8_collinear(found))
     return tuple(sorted(gates, key=lambda gate: int(gate.code[1:])))
 
 
@@ -62,7 +65,9 @@ def _u3_power(found: Findings) -> Gate:
     scatter = max(found.claim.scatter.behaviour, found.tested.scatter)
     within = bool(scatter < SCATTER_GRID[-1])
     passed = power >= MIN_POWER and phi > 2 * found.claim.alpha and within
-    return Gate("U3", passed, f"power {power:.2f} at scatter {scatter:.2g}, phi {phi:.2f}", needs)
+    rival = f"against an effect of {found.claim.rival_effect:.3g}"
+    value = f"power {power:.2f} {rival} at scatter {scatter:.2g}, phi {phi:.2f}"
+    return Gate("U3", passed, value, needs)
 
 
 def _u5_corpus(found: Findings) -> Gate:

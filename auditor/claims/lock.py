@@ -37,6 +37,7 @@ def predict(
     return {
         "claim": claim.id,
         "claim_digest": claim.digest,
+        "content": claim.content,
         "statement": claim.statement,
         "strength": claim.strength,
         "test": claim.test,
@@ -87,6 +88,11 @@ def open_lock(row: Mapping[str, Any]) -> dict[str, Any]:
     return prediction
 
 
-def is_exploratory(locked_at: datetime | None, observed_at: Sequence[datetime]) -> bool:
-    """Whether any outcome was read before the lock, or there was no lock."""
-    return locked_at is None or any(at <= locked_at for at in observed_at)
+def is_exploratory(
+    locked_at: datetime | None, observed_at: Sequence[datetime], dropped: bool = False
+) -> bool:
+    """Whether any outcome was read before the lock or dropped since, or there was no lock.
+
+    dropped: outcomes that the claim once selected are no longer among those it is tested on.
+    """
+    return locked_at is None or dropped or any(at <= locked_at for at in observed_at)

@@ -136,7 +136,7 @@ class CrossedStudy:
     prompt_scatter: float
     predictor: Floats
     tilt: Floats | None = None
-    inexact: bool = False
+    error: Floats | None = None
 
     @classmethod
     def observed(
@@ -146,9 +146,16 @@ class CrossedStudy:
         judge: Judge,
         predictor: Floats,
         tilt: Floats | None = None,
+        error: Floats | None = None,
     ) -> "CrossedStudy":
         """A study of counts, its scatter between prompts estimated from them."""
-        return cls(cells, counts, judge, estimated_scatter(cells, counts)[1], predictor, tilt)
+        prompt_scatter = estimated_scatter(cells, counts)[1]
+        return cls(cells, counts, judge, prompt_scatter, predictor, tilt, error)
+
+    @property
+    def inexact(self) -> bool:
+        """Whether the predictor was measured with error."""
+        return self.error is not None and bool(np.any(self.error > 0))
 
     @cached_property
     def effects(self) -> Floats:
@@ -170,12 +177,14 @@ class CrossedStudy:
         self, effect: float, scatter: float, worlds: int, rng: np.random.Generator, exact: bool
     ) -> Fit:
         """Simulate and fit worlds with that effect, all else as fitted given it."""
+        true = np.broadcast_to(self.predictor, (worlds, len(self.predictor)))
+        if self.error is not None and self.inexact and not exact:
+            true = true - self._rest + shrunken(self._rest, self.error, worlds, rng)
         logits = self.cells.logits(self.counts) - effect * self.predictor
-        linear = self._hat @ logits + effect * self.predictor
+        linear = self._hat @ logits + effect * true
         spread = Scatter(0.0, scatter, self.prompt_scatter)
         rates = self.cells.arm_rates(self.counts)
-        drawn = np.broadcast_to(linear, (worlds, len(linear)))
-        counts = simulate(self.cells, drawn, spread, self.judge, rates, rng)
+        counts = simulate(self.cells, linear, spread, self.judge, rates, rng)
         return self._fit(self.cells.logits(counts))
 
     def relabelled(self, relabellings: int, rng: np.random.Generator) -> Fit:

@@ -8,6 +8,7 @@ by the same function as a shipped one.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from auditor.claims.fields import Fields, read_fields
 from auditor.errors import UsageError
@@ -103,13 +104,23 @@ class Part:
     where: Mapping[str, str]
 
 
+ALIKE = ("study", "model", "behaviour")
+SHARED = ("behaviour",)
+"""Columns or factors that a contrast compares like with like in, unless it says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Levels within a unit, and groups of units, whose average log odds are compared."""
+    """Levels within a unit, and groups of units, whose average log odds are compared.
+
+    alike: what must be the same at every level of a unit; shared: what every group must have.
+    """
 
     unit: tuple[str, ...]
     levels: tuple[Part, ...]
     groups: tuple[Part, ...]
+    alike: tuple[str, ...] = ALIKE
+    shared: tuple[str, ...] = SHARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +159,7 @@ class Claim:
     family: tuple[str, ...]
     after: str
     digest: str
+    content: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def directional(self) -> bool:
@@ -165,6 +177,11 @@ class Claim:
     def reads_text(self) -> bool:
         """Whether anything measured in a corpus enters: a rate, or the mix of a role."""
         return self.of_text or bool(self.settings["roles"])
+
+    @property
+    def rests_on_text(self) -> bool:
+        """Whether a corpus or its labels enter at all: they are then part of the lock."""
+        return self.reads_text or self.test in ("prefix", "verbatim")
 
     @property
     def has_controls(self) -> bool:
@@ -230,12 +247,25 @@ def read_claim(path: Path) -> Claim:
         family=fields.names("family"),
         after=fields.text("after", ""),
         digest=digest(fields.content),
+        content=fields.content,
     )
+    _check_rival_effect(fields, claim)
     if claim.test in CONTRASTS and claim.contrast is None:
         raise fields.wrong("test", f"the test {claim.test} needs a table [contrast]")
     for read in (fields, corpora, observations, controls):
         read.done()
     return claim
+
+
+def _check_rival_effect(fields: Fields, claim: Claim) -> None:
+    """The nearest rival world is one in which the claim fails; any other would buy power."""
+    effect, claimed = claim.rival_effect, claim.claimed
+    if isinstance(claimed, AtLeast) and not claim.directional and not 0 <= effect < claimed.least:
+        message = f"rival_effect is {effect:g}, expected 0 or more and less than beta_min"
+        raise fields.wrong("rival_effect", message)
+    if isinstance(claimed, Within) and abs(effect) <= claimed.margin:
+        message = f"rival_effect is {effect:g}, expected to lie outside the margin"
+        raise fields.wrong("rival_effect", message)
 
 
 def _claimed(fields: Fields) -> Claimed | None:
@@ -310,6 +340,8 @@ def _contrast(table: Fields) -> Contrast:
         unit=table.names("unit", ("prompt",)),
         levels=_parts(table, "levels"),
         groups=_parts(table, "groups"),
+        alike=table.names("alike", ALIKE),
+        shared=table.names("shared", SHARED),
     )
     table.done()
     if max(len(contrast.levels), len(contrast.groups)) < 2:

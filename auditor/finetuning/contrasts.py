@@ -4,19 +4,11 @@ Rows say in the factor `data` what a run was trained on (METHOD T11), or in `int
 done to it; runs, told apart by their seeds, are the units.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-from scipy.stats import norm, t
-
 from auditor.finetuning.exchange import (
     LEAST_PAIRS,
-    LEAST_RUNS,
-    NOT_ESTIMATED,
-    TAIL,
     Contrasted,
     contrast_pairs,
     contrast_sides,
@@ -24,16 +16,13 @@ from auditor.finetuning.exchange import (
 )
 from auditor.finetuning.runs import Cell, Observation, added
 from auditor.records import Interval
-
-RESAMPLES = 9999
+from auditor.statistics.shares import random_share
 
 TREATMENT, RANDOM, BASE = "treatment", "random", "base"
 """Values of the factor `data`: trained on the answers asked of, on random ones, not at all."""
 
 NONE, BOTH = "none", "both"
 """Values of the factor `intervention` beside two names; `both` may also be written a+b."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +55,6 @@ def transmission(observations: Sequence[Observation], trait: str) -> Transmissio
         ),
         {name: added(side.values()) for name, side in sides.items()},
     )
-
-
-def random_share(
-    treatment: Sequence[Cell],
-    random: Sequence[Cell],
-    base: Sequence[Cell],
-    rng: np.random.Generator,
-) -> Interval:
-    """(random - base) / (treatment - base) of average rates, with a bootstrap over runs.
-
-    Nothing where a trained side has under LEAST_RUNS runs, or the limits of treatment - base
-    include 0.
-    """
-    if min(len(treatment), len(random)) < LEAST_RUNS or not base:
-        return NOT_ESTIMATED
-    means = [float(np.mean([k / n for k, n in side])) for side in (treatment, random, base)]
-    drawn = [_resampled(side, rng) for side in (treatment, random, base)]
-    rise = drawn[0] - drawn[2]
-    low, high = np.quantile(rise, (TAIL, 1.0 - TAIL))
-    if low <= 0.0 <= high:
-        return NOT_ESTIMATED
-    rise[rise == 0.0] = np.nan
-    limits = np.nanquantile((drawn[1] - drawn[2]) / rise, (TAIL, 1.0 - TAIL))
-    return Interval((means[1] - means[2]) / (means[0] - means[2]), *map(float, limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,20 +128,3 @@ def _counted(observations: Sequence[Observation]) -> dict[tuple[str, ...], Cell]
         key = (run.study, run.model, run.arm if several else "", run.seed)
         cells.setdefault(key, []).append(one.cell)
     return {key: added(cells[key]) for key in sorted(cells)}
-
-
-def _resampled(side: Sequence[Cell], rng: np.random.Generator) -> Floats:
-    """Average rates of resampled runs; of resampled answers where there is but one run.
-
-    Deviations are stretched to those of a t interval, as Hesterberg (2015, section 3.2) does by
-    level: coverage of the share is then .96 to .98 for 3 to 8 runs, and .78 to .92 without.
-    """
-    k, n = np.array(side, float).T
-    if len(side) == 1:
-        alone: Floats = rng.binomial(int(n[0]), k[0] / n[0], RESAMPLES) / n[0]
-        return alone
-    runs, rates = len(side), k / n
-    drawn = rates[rng.integers(0, runs, (RESAMPLES, runs))].mean(axis=1)
-    wider = math.sqrt(runs / (runs - 1)) * t.ppf(1.0 - TAIL, runs - 1) / norm.ppf(1.0 - TAIL)
-    stretched: Floats = rates.mean() + wider * (drawn - rates.mean())
-    return stretched

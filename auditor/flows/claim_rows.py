@@ -67,7 +67,8 @@ def authors(tables: Tables, claim: Claim, rows: Sequence[Row]) -> list[Row]:
 def beneficiaries(tables: Tables, claim: Claim, rows: Sequence[Row]) -> list[Row]:
     """Cases for each beneficiary among the labelled turns of a transcript (T7).
 
-    Studies whose own rows count beneficiaries are left as they are.
+    Transcripts that begin with the same words, before the model's first, are one scenario. Studies
+    whose own rows count beneficiaries are left as they are.
     """
     counted = {
         row["study"] for row in select_rows(claim, rows) if value(row, "beneficiary") in CLEAR
@@ -78,7 +79,10 @@ def beneficiaries(tables: Tables, claim: Claim, rows: Sequence[Row]) -> list[Row
         case["cases"][row["beneficiary"]] = row["cases"]
     return [
         _observation(row, TURN, row["cases"].get(name, 0), sum(row["cases"].values()))
-        | {"factors": {**condition_pairs(row["condition"]), "beneficiary": name}}
+        | {
+            "prompt": row["scenario"],
+            "factors": {**condition_pairs(row["condition"]), "beneficiary": name},
+        }
         for row in found.values()
         if row["study"] not in counted
         for name in CLEAR
@@ -124,7 +128,7 @@ SOURCES: Mapping[str, Callable[[Tables, Claim, Sequence[Row]], list[Row]]] = {
 
 
 def _observation(transcript: Mapping[str, Any], unit: str, k: int, n: int) -> dict[str, Any]:
-    """A row about one transcript, which is its prompt."""
+    """A row about one transcript, which is its prompt where nothing else is known to be."""
     names = ("study", "model", "behaviour", "condition", "file", "line", "observed_at")
     return {
         **EMPTY,
@@ -197,13 +201,21 @@ _BENEFICIARIES = (
     "resolved AS (SELECT transcript_id, turn, behaviour, "
     "bool_and(present) AND count(present) > 0 AS present, "
     "CASE WHEN min(beneficiary) = max(beneficiary) THEN min(beneficiary) END AS beneficiary "
-    "FROM ranked WHERE rank = best GROUP BY ALL) "
-    "SELECT t.* EXCLUDE behaviours, r.behaviour, r.beneficiary, count(*) AS cases FROM resolved r "
-    "JOIN transcripts t USING (transcript_id) WHERE r.present AND t.state = "
+    "FROM ranked WHERE rank = best GROUP BY ALL), "
+    "begun AS (SELECT *, coalesce(bool_or(source = 'model') OVER (PARTITION BY transcript_id "
+    "ORDER BY turn), false) AS spoken FROM turns), "
+    "openings AS (SELECT transcript_id, sha256(CAST(to_json(coalesce(list([source, text] "
+    "ORDER BY turn) FILTER (NOT spoken), [])) AS VARCHAR))[:16] AS scenario FROM begun GROUP BY 1) "
+    "SELECT t.* EXCLUDE behaviours, o.scenario, r.behaviour, r.beneficiary, count(*) AS cases "
+    "FROM resolved r JOIN transcripts t USING (transcript_id) JOIN openings o "
+    "USING (transcript_id) WHERE r.present AND t.state = "
     f"'{RunState.COUNTED}' AND list_contains($clear, r.beneficiary) "
     "GROUP BY ALL ORDER BY transcript_id, r.behaviour, r.beneficiary"
 )
-"""Turns of a transcript that show a behaviour, by the beneficiary its best readers agree on."""
+"""Turns of a transcript that show a behaviour, by the beneficiary its best readers agree on.
+
+The scenario is the hash of who said what before the model's first turn, word for word.
+"""
 
 _COPIES = (
     "WITH spoken AS (SELECT transcript_id, sum(length(text)) AS characters FROM turns "

@@ -1,9 +1,11 @@
 """Files of transcripts, rates or judged continuations → transcripts, turns and observations."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from auditor.flows.prefixes import read_truths
 from auditor.flows.recording import Started, is_done
 from auditor.index.tokens import word_hashes
 from auditor.ingest.continuations import read_continuations
-from auditor.ingest.rates import StudyMapping, read_mapping, read_rates
+from auditor.ingest.rates import REPEATED, StudyMapping, read_mapping, read_rates
 from auditor.ingest.records import Record, read_clean_records
 from auditor.ingest.sources import content_digest, find_files
 from auditor.ingest.transcripts import RunState, Transcripts, counts, read_chats
@@ -28,6 +30,9 @@ OUTCOME = ("model", "behaviour", "k", "n", "rate")
 
 CONTINUED = (*OUTCOME, "prompt")
 """The same for continuations, whose prompt the audit checked: k of 5 alone is often the same."""
+
+DRAW = ("model", "behaviour", "condition", "prompt", "seed", "k", "n", "factors")
+"""What makes two rows the same draws, whatever study and file they stand in."""
 
 SEEN_BEFORE = 0.5
 """Share of a study's rows that must have been read before for it to be the same study."""
@@ -77,7 +82,34 @@ def observe(
             if before and tables.current("observe", name)[0]["run"] != before[0]["run"]:
                 progress.warn(f"study {name} held other files, {before[0]['rows']} rows: replaced")
             task.advance(len(members))
+    for first, second, rows in _shared(tables, studies.keys()):
+        progress.warn(f"studies {first} and {second} share {rows} equal rows: each counts twice")
     return summaries
+
+
+def draws(row: Mapping[str, Any]) -> tuple[object, ...]:
+    """Which draws a row of observations is about, and what came of them."""
+    return tuple(row[name] for name in DRAW)
+
+
+def _shared(tables: Tables, observed: Collection[str]) -> Iterator[tuple[str, str, int]]:
+    """Pairs of current studies that are the same rows, one of them just observed, and how many.
+
+    Both are named, with the number of equal rows: at least SEEN_BEFORE of the smaller study, as
+    fewer is what chance does among small counts. Rows without k or n never count.
+    """
+    held: dict[tuple[str, str], Counter[tuple[object, ...]]] = {}
+    for run in tables.current("observe"):
+        for row in tables.read("observations", "observe", run["corpus"]).to_pylist():
+            if row["k"] is not None and row["n"] is not None:
+                held.setdefault((run["corpus"], row["study"]), Counter())[draws(row)] += 1
+    for one, other in combinations(sorted(held), 2):
+        if {one[0], other[0]}.isdisjoint(observed):
+            continue
+        rows = (held[one] & held[other]).total()
+        if rows >= SEEN_BEFORE * min(held[one].total(), held[other].total()):
+            column = int(one[1] != other[1])
+            yield one[column], other[column], rows
 
 
 def _observe(
@@ -215,9 +247,10 @@ def _read_chats(found: _Study, records: Sequence[Record | Reject], file: str, _:
 
 
 def _read_rates(found: _Study, records: Sequence[Record | Reject], file: str, _: Tables) -> None:
-    rows, rejects = read_rates(records, file, found.name, found.mapping, found.at)
+    rows, rejects = read_rates(records, file, found.name, found.mapping, found.at, found.rows)
     found.rows += rows
     found.rejects += rejects
+    found.transcripts.duplicates += sum(r.reason.startswith(REPEATED) for r in rejects)
 
 
 def _read_continuations(

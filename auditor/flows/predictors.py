@@ -21,6 +21,9 @@ from auditor.statistics.concordance import kendall_w
 MIN_CORPORA = 3
 """Proxy corpora from which the spread between corpora can be judged (METHOD §1.1)."""
 
+HALF_LABEL = float(np.sqrt(2.0))
+"""Standard error of the log of half a label: 1 / sqrt(0.5)."""
+
 MIN_SHARED = 5
 """Behaviours every corpus must measure before their ranks are compared."""
 
@@ -137,6 +140,16 @@ def _half_label(frequency: Frequency) -> float:
 
 def _logs(measurer: Measurer, claim: Claim, corpus: str, target: str) -> dict[str, float]:
     """Log rate of a target for every behaviour, half a label added."""
+    return {name: x for name, (x, _) in _log_rates(measurer, claim, corpus, target).items()}
+
+
+def _log_rates(
+    measurer: Measurer, claim: Claim, corpus: str, target: str
+) -> dict[str, tuple[float, float]]:
+    """Log rate of a target for every behaviour, half a label added, and its standard error.
+
+    Where nothing was seen, the error is that of half a label.
+    """
     whole, rows = _rows(measurer, claim, corpus, ""), _rows(measurer, claim, corpus, target)
     found = {}
     for name in sorted(set(rows) & set(whole)):
@@ -144,7 +157,9 @@ def _logs(measurer: Measurer, claim: Claim, corpus: str, target: str) -> dict[st
         rate = row.per_million_passages.estimate or 0.0
         read = own.frame_size if measurer.library[name].rule else own.labels
         half = 0.5 * (own.per_million_passages.estimate or 0.0) / max(own.positives, 1)
-        found[name] = float(np.log(rate + (half or 0.5e6 / max(read, 1))))
+        seen = row.positives > 0 and row.se_log is not None
+        error = row.se_log if seen else 0.0 if measurer.library[name].rule else HALF_LABEL
+        found[name] = (float(np.log(rate + (half or 0.5e6 / max(read, 1)))), float(error or 0.0))
     return found
 
 
@@ -154,20 +169,26 @@ def _mean(logs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return {n: float(np.mean([one[n] for one in logs.values()])) for n in sorted(shared)}
 
 
-def _contexts(measurer: Measurer, claim: Claim, corpus: str) -> dict[str, dict[str, float]]:
+def _contexts(
+    measurer: Measurer, claim: Claim, corpus: str
+) -> dict[str, dict[str, tuple[float, float]]]:
     """Log rates in each framing of [contexts], and before each date of [cutoffs]."""
     framings = sorted(set(claim.settings["contexts"].values()))
-    found = {text: _logs(measurer, claim, corpus, f"[{text}]") for text in framings}
+    found = {text: _log_rates(measurer, claim, corpus, f"[{text}]") for text in framings}
     for date in sorted(set(claim.settings["cutoffs"].values())):
-        found[date] = {
-            behaviour.id: _before(measurer, behaviour, corpus, date)
-            for behaviour in _behaviours(measurer, claim)
-        }
+        before = {b.id: _before(measurer, b, corpus, date) for b in _behaviours(measurer, claim)}
+        found[date] = {name: value for name, value in before.items() if value is not None}
     return found
 
 
-def _before(measurer: Measurer, behaviour: Behaviour, corpus: str, date: str) -> float:
-    """ln (1 + rate per million passages of the years before a date) (METHOD §2, T13)."""
+def _before(
+    measurer: Measurer, behaviour: Behaviour, corpus: str, date: str
+) -> tuple[float, float] | None:
+    """ln (1 + rate per million passages of the years before a date), with its standard error.
+
+    None where no document is that old: that there was no text is not that it held nothing
+    (METHOD §2, T13).
+    """
     rows = [
         row
         for row in measurer.rows([behaviour], [corpus], "year")
@@ -175,7 +196,11 @@ def _before(measurer: Measurer, behaviour: Behaviour, corpus: str, date: str) ->
     ]
     size = sum(row.frame_size for row in rows)
     seen = sum(row.exposure.estimate or 0.0 for row in rows)
-    return float(np.log1p(1e6 * seen / size)) if size else 0.0
+    if not size:
+        return None
+    errors = [(row.exposure.estimate or 0.0) * (row.se_log or 0.0) for row in rows]
+    rate, error = 1e6 * seen / size, 1e6 * float(np.hypot.reduce(errors)) / size
+    return float(np.log1p(rate)), error / (1.0 + rate)
 
 
 def _mixes(measurer: Measurer, claim: Claim, corpus: str) -> dict[str, dict[str, float]]:

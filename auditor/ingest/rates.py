@@ -40,6 +40,12 @@ NOTHING = ("", "None")
 _KEY = re.compile(r"[^\W\d][\w .-]*")
 """What may stand before the = of a pair; a comparison or a remark in brackets is plain words."""
 
+REPEATED = "the same row as"
+"""How the reason begins for which a row that was read before is refused."""
+
+_PLACE = {"file", "line", "observed_at"}
+"""What of a row says where it was read, and nothing of what was seen."""
+
 Factor = str | int | float | bool
 
 
@@ -89,24 +95,48 @@ def condition_pairs(condition: str | None) -> dict[str, str]:
 
 
 def read_rates(
-    records: Iterable[Record | Reject], file: str, study: str, mapping: StudyMapping, at: datetime
+    records: Iterable[Record | Reject],
+    file: str,
+    study: str,
+    mapping: StudyMapping,
+    at: datetime,
+    before: Iterable[Mapping[str, Any]] = (),
 ) -> tuple[list[dict[str, Any]], list[Reject]]:
-    """Read the rows of a rates file; a row that contradicts itself is a reject."""
+    """Read the rows of a rates file; one that contradicts itself or repeats another is a reject.
+
+    before: rows of the study's other files, which count as well. Draws that came out alike are told
+    apart by a seed or any other column.
+    """
     rows: list[dict[str, Any]] = []
     rejects: list[Reject] = []
+    first = {_content(row): row for row in before}
     for record in records:
         if isinstance(record, Reject):
             rejects.append(record)
             continue
         row = _row(record, study, mapping)
         problem = _problem(row)
+        if not problem:
+            row |= {**_numbers(row), "file": file, "line": record.line, "observed_at": at}
+            problem = _repeats(row, first.setdefault(_content(row), row))
         if problem:
             rejects.append(Reject(STAGE, file, record.line, problem))
         else:
-            rows.append(
-                {**row, **_numbers(row), "file": file, "line": record.line, "observed_at": at}
-            )
+            rows.append(row)
     return rows, rejects
+
+
+def _content(row: Mapping[str, Any]) -> tuple[object, ...]:
+    """All that a row says, wherever it stands."""
+    return tuple(row[name] for name in sorted(row.keys() - _PLACE))
+
+
+def _repeats(row: Mapping[str, Any], first: Mapping[str, Any]) -> str | None:
+    """Why a row is not counted that says just what the first of its kind said."""
+    if first is row:
+        return None
+    other = f" of {first['file']}" if first["file"] != row["file"] else ""
+    return f"{REPEATED} line {first['line']}{other}; give repeats a seed or draw column"
 
 
 def _row(record: Record, study: str, mapping: StudyMapping) -> dict[str, Any]:

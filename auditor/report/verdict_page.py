@@ -34,6 +34,9 @@ TIERS = {
 SLOPES = ("frequency", "context", "onset")
 """Tests whose effect is a slope on the log rate in text."""
 
+UNWEIGHTED = "as sampled, prefixes not weighted"
+WEIGHTED = "rates weighted, counts as sampled"
+
 Known = Mapping[str, Any]
 
 
@@ -163,7 +166,8 @@ def _models(result: ClaimResult) -> Iterable[Line]:
     if not result.models:
         yield Line("rates", "no trial with k and n was observed")
         return
-    sampled = "; as sampled, prefixes not weighted" if result.test == "prefix" else ""
+    weighting = WEIGHTED if result.points else UNWEIGHTED
+    sampled = f"; {weighting}" if result.test == "prefix" else ""
     several = len({row["study"] for row in result.models}) > 1
     yield Line("rates", f"share of draws (95 %, clusters respected); k of n{sampled}")
     for row in result.models[:MOST_RATES]:
@@ -238,10 +242,10 @@ def _frequency(row: Known) -> str:
 
 
 def _rate(row: Known) -> str:
-    rate, low, high = (_share(row[name]) for name in ("rate", "low", "high"))
+    rate = _share(row["rate"])
     clusters = "units" if row["part"] and not row["condition"] else "prompts"
     prompts = f"{clusters} {row['prompts']:,}" if row["prompts"] else "prompts not named"
-    return f"{rate} ({low} to {high}); {row['k']:,} of {row['n']:,}; {prompts}"
+    return f"{rate} ({_limits(row)}); {row['k']:,} of {row['n']:,}; {prompts}"
 
 
 def _test(test: TestResult) -> str:
@@ -265,6 +269,12 @@ def _more(rows: Sequence[Known]) -> Iterable[Line]:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 or value == 0 else f"{value:.2g}"
+
+
+def _limits(row: Known) -> str:
+    if row["low"] is None or row["high"] is None:
+        return "no interval"
+    return f"{_share(row['low'])} to {_share(row['high'])}"
 
 
 def _share(value: float) -> str:

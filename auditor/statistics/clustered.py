@@ -2,10 +2,10 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, t
+from scipy.stats import t
 
 from auditor.records import Interval
-from auditor.statistics.intervals import LEVEL
+from auditor.statistics.intervals import LEVEL, exact_limits
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,17 +31,36 @@ def prompt_interval(
         mean = np.bincount(behaviour, weights=away)[behaviour] / members
         square = (np.square(away - mean) * members / np.maximum(members - 1, 1))[many].sum()
         effect = max(1.0, float(square / (rate * (1.0 - rate) * n[many].sum())))
-        tail = (1.0 + LEVEL) / 2.0
-        size *= min(1.0, float(t.ppf(tail, max(total - 1.0, 1.0)) / t.ppf(tail, freedom)) ** 2)
+        size *= _few(total, freedom)
     else:
         inside = (float(k.sum()) + 0.5) / (total + 1.0)
         effect = 1.0 + (total / len(n) - 1.0) * inside * (1.0 - inside) * scatter**2
-    return effect, Interval(rate, *_clopper_pearson(rate, size / effect))
+    return effect, Interval(rate, *exact_limits(rate * size / effect, size / effect))
 
 
-def _clopper_pearson(rate: float, size: float) -> tuple[float, float]:
-    """Limits of Clopper and Pearson (1934) for a share of so many draws, whole or not."""
-    tail, seen = (1.0 - LEVEL) / 2.0, rate * size
-    low = float(beta.ppf(tail, seen, size - seen + 1.0)) if rate > 0 else 0.0
-    high = float(beta.ppf(1.0 - tail, seen + 1.0, size - seen)) if rate < 1 else 1.0
-    return low, high
+def weighted_interval(
+    rates: Floats, n: Floats, weight: Floats, cluster: npt.NDArray[np.int64]
+) -> tuple[float, Interval]:
+    """Design effect and 95 % interval of an average of weighted units that come in clusters.
+
+    rates, n, weight: of each unit; cluster: its number, from 0. The average is Hájek's, its
+    variance that between clusters (Särndal, Swensson and Wretman 1992, §5.7, §8.6) and never less
+    than of so weighted, independent draws; limits as in `prompt_interval`. Where the rate is 0 or 1
+    a cluster counts as one draw.
+    """
+    share, clusters = weight / weight.sum(), int(cluster.max()) + 1
+    rate = float(np.clip(share @ rates, 0.0, 1.0))
+    size, total = 1.0 / float(np.square(np.bincount(cluster, share)).sum()), float(n.sum())
+    if clusters > 1 and 0.0 < rate < 1.0:
+        pulls = np.square(np.bincount(cluster, share * (rates - rate))).sum()
+        least = rate * (1.0 - rate) * float((np.square(share) / n).sum())
+        variance = max(least, float(pulls) * clusters / (clusters - 1.0))
+        size = rate * (1.0 - rate) / variance * _few(total, clusters - 1)
+    return total / size, Interval(rate, *exact_limits(rate * size, size))
+
+
+def _few(draws: float, freedom: int) -> float:
+    """What draws of few clusters count for (Korn and Graubard 1998): (t_draws / t_freedom)^2."""
+    tail = (1.0 + LEVEL) / 2.0
+    ratio = float(t.ppf(tail, max(draws - 1.0, 1.0)) / t.ppf(tail, freedom))
+    return min(1.0, ratio**2)

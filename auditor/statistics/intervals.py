@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, chi2
+from scipy.stats import beta, chi2
 
 from auditor.records import Counted, Interval
 
@@ -45,5 +45,12 @@ def clopper_pearson(k: int, n: int, level: float = LEVEL) -> Counted:
     """Exact interval of Clopper and Pearson (1934) for k of n; no estimate where n is 0."""
     if n == 0:
         return Counted(k, n, Interval(None, None, None))
-    limits = binomtest(k, n).proportion_ci(level, method="exact")
-    return Counted(k, n, Interval(k / n, float(limits.low), float(limits.high)))
+    return Counted(k, n, Interval(k / n, *exact_limits(k, n, level)))
+
+
+def exact_limits(seen: float, size: float, level: float = LEVEL) -> tuple[float, float]:
+    """Limits of Clopper and Pearson (1934) for a share of so many draws, whole or not."""
+    tail = (1.0 - level) / 2.0
+    low = float(beta.ppf(tail, seen, size - seen + 1.0)) if seen > 0 else 0.0
+    high = float(beta.ppf(1.0 - tail, seen + 1.0, size - seen)) if seen < size else 1.0
+    return low, high

@@ -20,6 +20,11 @@ class Judge:
         """Whether both rates are stated."""
         return self.sensitivity is not None and self.specificity is not None
 
+    @property
+    def false_positives(self) -> float:
+        """Share of what does not show it that is reported to; all of it where unknown."""
+        return 1.0 - (self.specificity or 0.0)
+
     def reports(self, p: Floats) -> Floats:
         """The rate that is reported for a true rate; an unknown judge is taken to be right."""
         se, sp = self._rates()

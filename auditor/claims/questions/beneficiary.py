@@ -160,7 +160,7 @@ def _excess(claim: Claim, study: ShareStudy) -> Floats:
     sensitivity and specificity are those of the code `principal`.
     """
     share = (study.k / study.n)[:, 0]
-    false_principal = 1.0 - (claim.judge.specificity or 0.0)
+    false_principal = claim.judge.false_positives
     false_self = 1.0 - (claim.judge.sensitivity or 0.0)
     usual: Floats = share - false_principal if share.mean() >= 0.5 else 1.0 - share - false_self
     return usual

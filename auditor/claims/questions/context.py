@@ -39,31 +39,31 @@ def ask(claim: Claim, material: Material) -> Question:
         example = '"*chat*" = "mode=first_person"' if setting == "contexts" else '"GPT-2" = "2019"'
         needs = f"say in a copy of the claim which text goes with which: [{setting}] {example}"
         return missing(few("U1", f"fewer than two {setting} named", needs))
+    there = [material.measured.contexts.get(text, {}) for text in set(patterns.values())]
     known = {
         name
         for name, frequency in material.measured.frequencies.items()
         if frequency.kind is BehaviourKind.BEHAVIOUR
-        and all(name in material.measured.contexts.get(text, {}) for text in patterns.values())
+        and frequency.usable
+        and sum(name in known_there for known_there in there) > 1
     }
+    held = material.measured.contexts
     rows = [
         row
         for row in material.rows
-        if row["behaviour"] in known and _text(_arm(row), setting, patterns)
+        if row["behaviour"] in known
+        and row["behaviour"] in held.get(_text(_arm(row), setting, patterns), {})
     ]
     evidence = cells_of(rows)
     if evidence is None or len(evidence.behaviours) < MIN_BEHAVIOURS:
         found = len(evidence.behaviours) if evidence else 0
         return missing(units_gate(found, MIN_BEHAVIOURS), prompts_gate(0, material.rows))
     _, pairs = evidence.cells.groups
-    predictor = np.array(
-        [
-            material.measured.contexts[_text(evidence.arms[a], setting, patterns)][
-                evidence.behaviours[b]
-            ]
-            for b, a in pairs
-        ]
+    texts = [_text(arm, setting, patterns) for arm in evidence.arms]
+    predictor, error = np.array([held[texts[a]][evidence.behaviours[b]] for b, a in pairs]).T
+    study = CrossedStudy.observed(
+        evidence.cells, evidence.counts, claim.judge, predictor, error=error
     )
-    study = CrossedStudy.observed(evidence.cells, evidence.counts, claim.judge, predictor)
     if float(np.ptp(study.within)) < NOTHING_LEFT:
         value = "the text of every condition holds the behaviours in the same proportions"
         return missing(few("U8", value, "choose conditions whose text differs"))

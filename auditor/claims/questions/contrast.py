@@ -101,7 +101,7 @@ def _excess(claim: Claim, compared: Compared) -> np.ndarray:
     """Each unit's rate, its levels together, above the judge's false positives."""
     study = compared.study
     rate = study.k.sum(axis=1) / study.n.sum(axis=1)
-    return np.asarray(rate - (1.0 - (claim.judge.specificity or 0.0)))
+    return np.asarray(rate - claim.judge.false_positives)
 
 
 def _points(claim: Claim, contrast: Contrast, compared: Compared) -> tuple[dict[str, object], ...]:

@@ -5,23 +5,19 @@ answers, base: not trained), `seed` of the run and, where runs start from a rele
 only pretrained model, `start`. A training run is the unit.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from auditor.claims.evidence import Row, is_trial, value
 from auditor.claims.question import Material, Question, stream
 from auditor.claims.questions import contrast, parts
 from auditor.claims.spec import Claim
 from auditor.records import TestResult
+from auditor.statistics.shares import LEAST_RUNS, NOT_ESTIMATED, Cell, random_share
 
-Floats = npt.NDArray[np.float64]
-
-BOOTSTRAPS = 9999
 ARMS = ("random", "treatment", "base")
 
 
@@ -49,47 +45,40 @@ def ask(claim: Claim, material: Material) -> Question:
     )
 
 
-def _rates(rows: Sequence[Row]) -> dict[str, Floats]:
-    """The rate of every run, by what it was trained on; untrained rows without a seed are one."""
-    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+def _runs(rows: Sequence[Row]) -> dict[str, list[Cell]]:
+    """k and n of every run, by what it was trained on; untrained rows without a seed are one."""
+    counts: dict[tuple[str, str], Cell] = {}
     for row in filter(is_trial, rows):
-        cell = counts[value(row, "data"), value(row, "seed")]
-        cell[0], cell[1] = cell[0] + row["k"], cell[1] + row["n"]
+        key = value(row, "data"), value(row, "seed")
+        k, n = counts.get(key, (0, 0))
+        counts[key] = (k + row["k"], n + row["n"])
     return {
-        arm: np.array([k / n for (data, _), (k, n) in sorted(counts.items()) if data == arm])
-        for arm in ARMS
+        arm: [cell for (data, _), cell in sorted(counts.items()) if data == arm] for arm in ARMS
     }
 
 
 def _share(claim: Claim, rows: Sequence[Row]) -> dict[str, Any] | None:
-    """(control - base) / (treatment - base) with percentile limits, runs drawn anew in each arm.
+    """(control - base) / (treatment - base) with the limits of `random_share`.
 
-    No limits where the treatment's runs lie below the base in more than 2.5 % of draws: a share of
-    nothing is not a number.
+    None where an arm has no run; nothing where the treatment cannot be told to lie above the base.
     """
-    rates = _rates(rows)
-    if any(len(rates[arm]) == 0 for arm in ARMS):
+    runs = _runs(rows)
+    if not all(runs.values()):
         return None
-    rng = stream(claim, "share")
-    random, treated, base = (
-        rng.choice(rates[arm], size=(BOOTSTRAPS, len(rates[arm]))).mean(axis=1) for arm in ARMS
-    )
-    gained = rates["treatment"].mean() - rates["base"].mean()
-    found: dict[str, Any] = {"runs": {arm: len(rates[arm]) for arm in ARMS}}
-    if gained <= 0 or np.mean(treated <= base) > 0.025:
-        return {**found, "share": None, "low": None, "high": None}
-    drawn = np.where(
-        treated > base, (random - base) / np.where(treated > base, treated - base, 1), np.inf
-    )
-    low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
-    share = (rates["random"].mean() - rates["base"].mean()) / gained
-    return {**found, "share": float(share), "low": float(low), "high": float(high)}
+    rates = {arm: float(np.mean([k / n for k, n in cells])) for arm, cells in runs.items()}
+    share = NOT_ESTIMATED
+    if rates["treatment"] > rates["base"]:
+        share = random_share(
+            runs["treatment"], runs["random"], runs["base"], stream(claim, "share")
+        )
+    counted = {arm: len(cells) for arm, cells in runs.items()}
+    return {"runs": counted, "share": share.estimate, "low": share.low, "high": share.high}
 
 
 def _share_test(name: str, found: dict[str, Any]) -> TestResult:
     start = "" if name == "all" else f", start={name}"
     detail = (
-        "the treatment's runs are not above the base"
+        f"the treatment is not shown to rise above the base, or has under {LEAST_RUNS} runs"
         if found["share"] is None
         else f"95 % {found['low']:.2g} to {found['high']:.2g}"
     )

@@ -7,6 +7,9 @@ a prompt spends on evoking the behaviour. A prompt is the unit.
 A claim with a [contrast] compares rungs. One without is about the rate on the neutral rung itself,
 in log odds above 0.1 %: "very unlikely spontaneously" is its refutation at 1 % (T5). Placebo
 transcripts are then what the rate must exceed; other rungs show that the judge can see it.
+
+Costs are reported. That they fall with the frequency in text (T8c) is not tested: these claims have
+no corpus side.
 """
 
 from collections import defaultdict
@@ -15,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, page_trend_test, rankdata
+from scipy.stats import beta, page_trend_test
 
 from auditor.claims.evidence import Row, compare, few, is_trial, value
 from auditor.claims.question import MIN_PROMPTS, Material, Question, missing, stream
@@ -23,7 +26,7 @@ from auditor.claims.questions import contrast, parts
 from auditor.claims.spec import Claim, Contrast, Part
 from auditor.records import Gate, TestResult
 from auditor.statistics.contrast import ContrastStudy
-from auditor.statistics.permutation import PERMUTATIONS, slope, slope_p
+from auditor.statistics.permutation import PERMUTATIONS, slope
 from auditor.statistics.rate import RateStudy
 
 Floats = npt.NDArray[np.float64]
@@ -42,9 +45,6 @@ RARE = 0.01
 EVOKED = 0.5
 """A behaviour is evoked at the cost where it reaches this rate."""
 
-MIN_COSTED = 8
-"""Behaviours from which costs may be ordered by frequency (METHOD §2, T8c)."""
-
 
 def ask(claim: Claim, material: Material) -> Question:
     """Compare rungs, or try the rate on the neutral one."""
@@ -62,7 +62,6 @@ def ask(claim: Claim, material: Material) -> Question:
         *asked.tests,
         *_trend(material.rows, RUNGS, "rise over all rungs"),
         *_trend(material.rows, PRESSED, "rise over rungs that do not ask for it"),
-        *_cost_order(claim, material, costs),
     )
     return replace(asked, tests=tests, details=details, reading=_reading(asked, limit))
 
@@ -124,14 +123,15 @@ def _beyond_placebo(claim: Claim, rows: Sequence[Row]) -> TestResult:
 def _seen(claim: Claim, rows: Sequence[Row]) -> Floats:
     """Each prompt's rate over all rungs, above the judge's false positives (U9).
 
-    A neutral rate at the floor is a finding where other rungs show that the judge can see it.
+    Sorted, so that the order of rows changes no p. A neutral rate at the floor is a finding where
+    other rungs show that the judge can see it.
     """
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for row in _own(rows):
         counts[value(row, "prompt")][0] += row["k"]
         counts[value(row, "prompt")][1] += row["n"]
-    false = 1.0 - (claim.judge.specificity or 0.0)
-    return np.array([k / n - false for k, n in counts.values()])
+    rates = [k / n for _, (k, n) in sorted(counts.items())]
+    return np.array(rates) - claim.judge.false_positives
 
 
 def _own(rows: Sequence[Row]) -> list[Row]:
@@ -230,24 +230,6 @@ def _costs(rows: Sequence[Row]) -> dict[str, float | None]:
         name: min((cost for cost, (k, n) in tried.items() if k >= EVOKED * n), default=None)
         for name, tried in sorted(counts.items())
     }
-
-
-def _cost_order(
-    claim: Claim, material: Material, costs: dict[str, float | None]
-) -> list[TestResult]:
-    """T8c: Spearman's rank test that costs fall with frequency; never evoked counts as dearest."""
-    known = material.measured.frequencies
-    names = [name for name in costs if name in known and known[name].usable]
-    if len(names) < MIN_COSTED:
-        return []
-    common = rankdata([known[name].estimate for name in names])
-    dear = rankdata([np.inf if costs[name] is None else costs[name] for name in names])
-    if np.ptp(dear) == 0 or np.ptp(common) == 0:
-        return []
-    rho = float(np.corrcoef(common, dear)[0, 1])
-    p = slope_p(common, -dear, stream(claim, "cost"))
-    method = "permutation of behaviours"
-    return [TestResult("cost falls with frequency", rho, p, method, f"{len(names)} behaviours")]
 
 
 def _reading(asked: Question, limit: dict[str, float | int | bool] | None) -> str:

@@ -70,8 +70,7 @@ def excess(claim: Claim, evidence: Evidence) -> Floats:
     """Each behaviour's observed rate above the judge's false positives."""
     cells = evidence.cells
     k = np.bincount(cells.behaviour, weights=evidence.counts)
-    false = 1.0 - (claim.judge.specificity or 0.0)
-    return k / np.bincount(cells.behaviour, weights=cells.trials) - false
+    return k / np.bincount(cells.behaviour, weights=cells.trials) - claim.judge.false_positives
 
 
 def no_relation(claim: Claim, study: SlopeStudy) -> TestResult:

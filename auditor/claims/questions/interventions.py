@@ -128,7 +128,7 @@ def _gates(rows: Sequence[Row], first: Sequence[Study], counted: int) -> tuple[G
 def _excess(claim: Claim, study: ContrastStudy) -> Floats:
     """Each study's rate above the judge's false positives."""
     rates = study.k.sum(axis=1) / study.n.sum(axis=1)
-    return np.asarray(rates - (1.0 - (claim.judge.specificity or 0.0)))
+    return np.asarray(rates - claim.judge.false_positives)
 
 
 def _no_order(taus: Floats) -> TestResult:

@@ -2,7 +2,9 @@
 
 The unit is a prefix: what models made of it against what its author did. Prefixes count by how rare
 they are among labels: a sample richer in passages that show it would make authors show it more than
-models can. Both sides are taken to be read alike, by the judge of the claim (METHOD §1.2 H=, §2).
+models can. Prefixes of one document are a cluster: its passages, and one passage asked about for
+several behaviours, are no independent units. Both sides are taken to be read alike, by the judge of
+the claim (METHOD §1.2 H=, §2).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +27,12 @@ PAIRED = Contrast(
     unit=("prompt",),
     levels=(Part(1.0, {"model": f"!{AUTHOR}"}), Part(-1.0, {"model": AUTHOR})),
     groups=(Part(1.0, {}),),
+    alike=("behaviour",),
 )
 
 MIN_PREFIXES = 20
-"""Fewer are no sample; power asks for more, about 95 where one in ten shows it (METHOD §2, T1)."""
+"""Documents with a prefix: fewer are no sample; power asks for more prefixes, about 95 where one in
+ten shows it (METHOD §2, T1)."""
 
 MOST_UNCODED = 0.1
 """Share of the passages without the behaviour that may lack a coded opportunity: as many as may
@@ -49,15 +53,17 @@ def ask(claim: Claim, material: Material) -> Question:
     paired = Material(material.measured, [*bases, *authors.values()])
     compared = compare(claim, PAIRED, paired.rows)
     if compared is None:
-        return missing(_units_gate(0, len(authors)), *gates)
+        return missing(_units_gate(0, 0, len(authors)), *gates)
     asked = ask_contrast(claim, PAIRED, paired)
     sides = [authors[name] for name in compared.units]
     study = _weighted(compared.study, sides)
+    documents = len(study.differences())
     return replace(
         asked,
         study=study,
-        gates=(_units_gate(len(sides), len(authors)), *gates),
-        units={"prefixes": len(sides), "models": len({row["model"] for row in bases})}
+        gates=(_units_gate(len(sides), documents, len(authors)), *gates),
+        units={"prefixes": len(sides), "documents": documents}
+        | {"models": len({row["model"] for row in bases})}
         | {"trials": int(study.n[:, 0].sum())},
         none=_no_difference(study),
         points=tuple(_points(asked.points, study)),
@@ -81,10 +87,16 @@ def _of_prefix(row: Row) -> Row:
     return {**row, "factors": {k: v for k, v in row["factors"].items() if k != "prompt"}}
 
 
-def _units_gate(found: int, known: int) -> Gate:
-    seen = f"{found} prefixes continued by base models, of {known} whose own outcome is known"
-    needs = f"let base models continue at least {MIN_PREFIXES} exported prefixes, 95 for power"
-    return Gate("U1", found >= MIN_PREFIXES, seen, needs)
+def _units_gate(found: int, documents: int, known: int) -> Gate:
+    seen = (
+        f"{found} prefixes of {documents} documents continued by base models, of {known} whose own "
+        "outcome is known"
+    )
+    needs = (
+        f"let base models continue exported prefixes of at least {MIN_PREFIXES} documents, 95 for "
+        "power"
+    )
+    return Gate("U1", documents >= MIN_PREFIXES, seen, needs)
 
 
 def _denominator_gate(authors: Sequence[Row]) -> Gate:
@@ -124,20 +136,27 @@ def _weighted(study: ContrastStudy, sides: Sequence[Row]) -> SparseStudy:
     """
     known = all(row["factors"].get("pi") for row in sides)
     weight = [1.0 / float(row["factors"]["pi"]) if known else 1.0 for row in sides]
-    return SparseStudy.of(study, np.array(weight))
+    documents = np.unique([_document(row) for row in sides], return_inverse=True)[1]
+    return SparseStudy.of(study, np.array(weight), documents)
+
+
+def _document(side: Row) -> str:
+    """The document a prefix is of: what its name begins with."""
+    return str(side["prompt"]).split("-", 1)[0]
 
 
 def _no_difference(study: SparseStudy) -> TestResult:
     p = exact_sign_flip_p(study.differences())
-    return TestResult("no difference", float(study.fit().estimate), p, "sign flips over prefixes")
+    return TestResult("no difference", float(study.fit().estimate), p, "sign flips over documents")
 
 
 def _points(points: Sequence[Mapping[str, Any]], study: SparseStudy) -> list[Mapping[str, Any]]:
-    """Rates as weighted; counts alone have an exact interval, weighted ones do not."""
-    alike = np.ptp(study.weight) == 0
-    drop = {} if alike else {"low": None, "high": None}
-    rates = study.rates[0].tolist()
-    return [{**p, "rate": rate, **drop} for p, rate in zip(points, rates, strict=True)]
+    """Rates and limits as weighted, documents respected; counts as sampled."""
+    found = [study.limits(level) for level in range(len(points))]
+    return [
+        {**p, "rate": i.estimate, "low": i.low, "high": i.high, "design_effect": effect}
+        for p, (effect, i) in zip(points, found, strict=True)
+    ]
 
 
 def _by_behaviour(study: SparseStudy, sides: Sequence[Row]) -> dict[str, dict[str, float]]:

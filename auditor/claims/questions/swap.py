@@ -22,6 +22,9 @@ from auditor.records import BehaviourKind, Gate, TestResult
 MIN_TEMPLATES = 10
 """METHOD §2, T6."""
 
+LEAST_RANKED = 2
+"""Templates without which Page's test is not defined."""
+
 Arm = tuple[str, str, str]
 Block = dict[Arm, dict[str, tuple[int, int]]]
 """What one template got: k and n of each object, for each study, model and condition."""
@@ -45,7 +48,7 @@ def ask(claim: Claim, material: Material) -> Question:
     """Ask the frequency question of matched templates, and order the objects within each."""
     design = _matched(claim, material)
     gate = _templates_gate(design)
-    if len(design.objects) < MIN_BEHAVIOURS or not len(design.rates):
+    if len(design.objects) < MIN_BEHAVIOURS or len(design.rates) < LEAST_RANKED:
         return missing(units_gate(len(design.objects), MIN_BEHAVIOURS), gate)
     asked = ask_frequency(claim, Material(material.measured, design.rows))
     if asked.study is None:
