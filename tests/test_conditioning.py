@@ -11,8 +11,8 @@ from scipy.special import expit, logit
 
 from auditor import Audit
 from auditor.errors import BadInput, UsageError
-from auditor.statistics.shares import random_share
 from auditor.finetuning.exchange import LEAST_PAIRS, contrast_pairs, contrast_sides, streams_of
+from auditor.statistics.shares import random_share
 from tests.test_finetune import KEYS, chat, write
 
 CONTRAST = {

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from auditor.claims.evidence import select_rows
+from auditor.claims.question import Material
+from auditor.claims.questions import elicitation
 from auditor.claims.questions.elicitation import RUNGS
 from auditor.claims.spec import Claim, read_claims
 from auditor.ingest.rates import StudyMapping, read_rates
@@ -18,7 +21,7 @@ from auditor.ingest.records import Record
 from auditor.records import ClaimResult, TestResult, Verdict
 from auditor.statistics.judge import PERFECT, Judge
 from auditor.statistics.rate import RateStudy
-from tests.claims import closed, decided, observation
+from tests.claims import NOTHING, closed, decided, observation
 
 Rows = list[dict[str, Any]]
 Rates = Mapping[Any, float]
@@ -246,20 +249,21 @@ def test_the_least_cost_that_evokes_a_behaviour_is_reported() -> None:
 def test_a_weak_model_seen_unprompted_and_a_strong_one_seen_in_a_role_tell_nothing() -> None:
     weak = planted({("neutral",): 0.05, ("threat",): 0.05}, ("rung",), numbered(20), 0.2, 40)
     strong = planted({("role",): 0.5}, ("rung",), numbered(20), 0.2, 40, 2)
-    rows = [{**row, "model": "weak"} for row in weak] + [
-        {**row, "model": "strong"} for row in strong
-    ]
+    named = (("weak", weak), ("strong", strong))
+    rows = [{**row, "model": name} for name, some in named for row in some]
     result = decided(bundled("elicited"), rows)
     assert result.verdict is Verdict.UNTESTABLE
     assert "U1" in closed(result)
 
 
-def test_the_order_of_rows_changes_no_p_of_the_judge() -> None:
-    rows = neutral(0.02)
+def test_the_order_of_rows_changes_no_rate_that_the_judge_is_held_against() -> None:
+    one, rows = bundled("spontaneous"), neutral(0.02)
     first, second = (
-        decided(bundled("spontaneous", Judge(0.9, 0.99)), some) for some in (rows, rows[::-1])
+        elicitation.ask(one, Material(NOTHING, select_rows(one, some))).excess
+        for some in (rows, rows[::-1])
     )
-    assert first.gates == second.gates
+    assert first is not None and second is not None
+    assert first.tolist() == second.tolist()
 
 
 def cue_rows(cued: tuple[float, float], free: tuple[float, float], seeds: int = 10) -> Rows:
@@ -381,7 +385,7 @@ def test_few_runs_have_the_wide_limits_of_a_t_interval() -> None:
     """Three runs each: limits wider than those of resampled runs alone, which cover .78 to .92."""
     rows = [
         observation(k, 100, seed=str(seed), prompt=f"{data}{seed}", factors={"data": data})
-        for data, hits in (("treatment", (40, 60, 80)), ("random", (20, 30, 40)), ("base", (10,)))
+        for data, hits in (("treatment", (50, 60, 70)), ("random", (20, 30, 40)), ("base", (10,)))
         for seed, k in enumerate(hits)
     ]
     share = decided(bundled("random-answers"), rows).details["share that the control gives"]["all"]
@@ -390,9 +394,8 @@ def test_few_runs_have_the_wide_limits_of_a_t_interval() -> None:
 
 
 def test_under_three_runs_have_no_share() -> None:
-    rows = [
-        row for row in control_rows(0.6, 0.1) if row["seed"] in (None, "treatment00", "random00")
-    ]
+    few = (None, "treatment00", "random00")
+    rows = [row for row in control_rows(0.6, 0.1) if row["seed"] in few]
     found = decided(bundled("random-answers"), rows).details.get("share that the control gives")
     assert not found or found["all"]["share"] is None
 

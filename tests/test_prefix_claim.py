@@ -260,8 +260,7 @@ def test_prefixes_of_nineteen_documents_are_too_few_however_many() -> None:
 
 def of_documents(odds: float, rng: np.random.Generator) -> SparseStudy:
     """Sixty documents, each with four prefixes of one outcome; models at `odds` times people's."""
-    people = -1.4 + 0.7 * rng.standard_normal(60)
-    shown, said = rng.random(60) < expit(people), rng.binomial(5, expit(people + np.log(odds)))
+    shown, said = rng.random(60) < 0.2, rng.binomial(5, expit(np.log(odds / 4)), 60)
     k = np.repeat(np.stack([said, shown], axis=1), 4, axis=0)
     n, group = np.broadcast_to([5, 1], k.shape), np.zeros(240, np.int64)
     trials = ContrastStudy(k, n, group, np.array([[1.0, -1.0]]), PERFECT)

@@ -116,7 +116,7 @@ def test_placebos_are_of_models_that_show_it_elsewhere() -> None:
 
 
 def of_two_models(a: tuple[int, int], b: tuple[int, int]) -> Rows:
-    """Copies of model A where shown (of 150) and not (of 20), of B where shown (20) and not (150)."""
+    """Copies of A in 150 transcripts that show it and 20 that do not, of B in 20 and 150."""
     return [
         *transcripts(True, a[0], 150, model="A"),
         *transcripts(False, a[1], 20, model="A"),

@@ -125,6 +125,15 @@ def test_every_rate_has_its_counts_and_its_interval(
         assert all(re.search(r"\d \(\S+ to \S+\); [\d,]+ of [\d,]+; ", text) for _, text in rates)
 
 
+def test_a_rate_without_limits_is_said_to_have_no_interval(
+    results: dict[Verdict, ClaimResult],
+) -> None:
+    result = results[Verdict.SUPPORTED]
+    bare = replace(result, models=({**result.models[0], "low": None, "high": None},))
+    [_, (_, shown)] = lines(bare, "In the models")
+    assert "(no interval); " in shown
+
+
 def test_an_untestable_page_says_no_other_verdict(results: dict[Verdict, ClaimResult]) -> None:
     text = page_text(verdict_page(results[Verdict.UNTESTABLE])).lower()
     assert "untestable" in text

@@ -112,6 +112,7 @@ class Measurer:
         self.corpora = [run["corpus"] for run in tables.current("index")]
         for corpus in self.corpora:
             need_fresh_scores(tables, corpus)
+        self._counted: dict[tuple[str, str, str | None], list[dict[str, Any]]] = {}
         self.sets = list(self._labelled_sets())
 
     def rows(
@@ -222,9 +223,13 @@ class Measurer:
             yield uncalibrated(behaviour.id, corpus, float(row["mean"]), frame, by, row["value"])
 
     def _counts(self, behaviour: str, corpus: str, by: str | None) -> list[dict[str, Any]]:
-        split = FIELDS[by] if by else "CAST(NULL AS VARCHAR)"
-        sql = _COUNTS.format(split=split)
-        return self.catalogue.rows(sql, {"behaviour": behaviour, "corpus": corpus})
+        """Counts over every passage; asked once, since claims ask for the same ones."""
+        key = (behaviour, corpus, by)
+        if key not in self._counted:
+            split = FIELDS[by] if by else "CAST(NULL AS VARCHAR)"
+            named = {"behaviour": behaviour, "corpus": corpus}
+            self._counted[key] = self.catalogue.rows(_COUNTS.format(split=split), named)
+        return self._counted[key]
 
     def _labelled_rows(
         self, one: LabelledSet, behaviour: str, by: str | None
