@@ -384,7 +384,7 @@ def test_eighty_transcripts_of_one_scenario_are_one_unit(tmp_path: Path) -> None
         audit.tables,
         *(judged(1, who, transcript_id=f"study/{number}") for number, who in enumerate(serves)),
     )
-    result = decided(LOYAL, claim_rows(audit.tables, LOYAL, []))
+    result = decided(LOYAL, [dict(row) for row in claim_rows(audit.tables, LOYAL, [])])
     assert result.units == {"scenarios": 1, "trials": 80}
     [gate] = [gate for gate in result.gates if gate.code == "U1"]
     assert not gate.passed

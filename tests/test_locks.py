@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from auditor import Audit
 from auditor.claims.lock import is_exploratory, lock_digest, open_lock
 from auditor.errors import DamagedAudit, StageMissing
-from auditor.records import Verdict
+from auditor.records import Gate, Verdict
 from tests.planted import FIXTURE
 
 RATES = FIXTURE / "observed" / "rates-imitates.csv"
@@ -368,6 +368,20 @@ def test_a_claim_about_observations_alone_needs_no_corpus(tmp_path: Path) -> Non
     [locked] = audit.predict(str(of_observations(tmp_path)))
     assert locked["corpora"] == {}
     assert locked["power"] is None
+
+
+def test_labels_that_cannot_be_read_block_the_claims_about_texts_alone(
+    own_audit: Audit, claim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(_: object) -> None:
+        raise StageMissing("corpus fixture was indexed again", "import the labels again")
+
+    monkeypatch.setattr("auditor.flows.claims.Measurer", stale)
+    of_text, of_rows = own_audit.test(str(claim), str(of_observations(tmp_path)))
+    assert of_text.gates == (
+        Gate("U5", False, "corpus fixture was indexed again", "import the labels again"),
+    )
+    assert "U5" not in {gate.code for gate in of_rows.gates}
 
 
 def test_without_an_index_only_the_claims_about_texts_are_blocked(

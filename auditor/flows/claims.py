@@ -6,9 +6,10 @@ exploratory where any outcome was read before the lock, or was read once and is 
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,8 @@ def test_claims(
     """
     claims = choose_claims(names)
     rows = _observations(tables)
-    alone = len(claims) == 1
-    measurer = _measurer(tables, claims) if alone or tables.current("index") else None
-    make = _job if alone else _job_or_gate
+    measurer = cache(lambda: _measurer(tables, claims))
+    make = _job if len(claims) == 1 else _job_or_gate
     jobs = [make(tables, claim, rows, measurer) for claim in claims]
     with progress.task("testing claims", len(claims), "claims") as task:
         assessed = map_jobs(_assess, jobs, workers, task)
@@ -142,7 +142,7 @@ def _job(
     tables: Tables,
     claim: Claim,
     rows: Sequence[Mapping[str, Any]],
-    measurer: Measurer | None,
+    measurer: Callable[[], Measurer | None],
 ) -> Job:
     rows = [*rows, *claim_rows(tables, claim, rows)]
     corpora = _corpora(tables, claim)
@@ -150,7 +150,7 @@ def _job(
     measured = (
         Measured.read(open_lock(lock)["measured"])
         if lock
-        else _measure(measurer, claim, list(corpora))
+        else _measure(measurer() if corpora else None, claim, list(corpora))
     )
     selected = select_rows(claim, rows)
     read = [row["observed_at"] for row in selected]
@@ -163,7 +163,7 @@ def _job_or_gate(
     tables: Tables,
     claim: Claim,
     rows: Sequence[Mapping[str, Any]],
-    measurer: Measurer | None,
+    measurer: Callable[[], Measurer | None],
 ) -> Job:
     """What assessing a claim needs, or the closed gate that says why it cannot be."""
     try:
