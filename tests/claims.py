@@ -8,7 +8,8 @@ import numpy as np
 
 from auditor.claims.decide import assess, conclude
 from auditor.claims.evidence import Measured
-from auditor.claims.spec import Claim, Contrast, Design, Part, Scatter, read_claims
+from auditor.claims.reading import read_claims
+from auditor.claims.spec import Claim, Contrast, Design, Part, Scatter
 from auditor.records import ClaimResult
 from auditor.statistics.claimed import AtLeast
 from auditor.statistics.judge import PERFECT

@@ -17,7 +17,8 @@ from auditor.claims.evidence import Measured, select_rows
 from auditor.claims.question import Material
 from auditor.claims.questions import beneficiary
 from auditor.claims.questions.beneficiary import CONCENTRATION, ShareStudy
-from auditor.claims.spec import Claim, read_claims
+from auditor.claims.reading import read_claims
+from auditor.claims.spec import Claim
 from auditor.errors import BadInput
 from auditor.flows.claim_rows import claim_rows
 from auditor.flows.recording import Started

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.claims.questions.registry import QUESTIONS
-from auditor.claims.spec import LIBRARY, Claim, Part, choose_claims, read_claim, read_claims
+from auditor.claims.reading import LIBRARY, choose_claims, read_claim, read_claims
+from auditor.claims.spec import Claim, Part
 from auditor.errors import BadInput, UsageError
 from auditor.statistics.claimed import AtLeast, Within
 from tests.planted import FIXTURE

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.claims.evidence import compare, select_rows
+from auditor.claims.evidence import select_rows
+from auditor.claims.layout import compare
 from auditor.claims.question import Material, Question
 from auditor.claims.questions.contrast import ask, smallest_p
 from auditor.claims.spec import Claim, Contrast, Part, RivalSpec

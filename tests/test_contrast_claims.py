@@ -15,7 +15,8 @@ from auditor.claims.evidence import select_rows
 from auditor.claims.question import Material
 from auditor.claims.questions import elicitation
 from auditor.claims.questions.elicitation import RUNGS
-from auditor.claims.spec import Claim, read_claims
+from auditor.claims.reading import read_claims
+from auditor.claims.spec import Claim
 from auditor.ingest.rates import StudyMapping, read_rates
 from auditor.ingest.records import Record
 from auditor.records import ClaimResult, TestResult, Verdict

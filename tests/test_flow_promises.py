@@ -145,7 +145,7 @@ def test_a_pattern_reads_factors_as_it_reads_columns() -> None:
     rows = [
         observation(1, 2, factors=json.dumps({"step": step, "warned": w})) for step, w in FACTORS
     ]
-    chosen = select_rows(claim(where={"step": "3|4", "warned": "!True"}), rows)
+    chosen = select_rows(claim(where={"step": "3|4", "warned": "!true"}), rows)
     assert [one["factors"]["step"] for one in chosen] == [4]
 
 

@@ -10,7 +10,8 @@ from scipy.special import expit, logit
 
 from auditor import Audit
 from auditor.claims.questions.arms import Arm, Stage, rate_interval
-from auditor.claims.spec import Claim, read_claims
+from auditor.claims.reading import read_claims
+from auditor.claims.spec import Claim
 from auditor.records import ClaimResult, Interval, Verdict
 from auditor.statistics.judge import PERFECT
 from tests.claims import closed, decided, observation

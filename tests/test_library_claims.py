@@ -10,7 +10,8 @@ from auditor.behaviours.spec import read_library
 from auditor.claims.decide import assess, conclude
 from auditor.claims.evidence import Frequency, Measured
 from auditor.claims.questions.registry import QUESTIONS
-from auditor.claims.spec import LIBRARY, TESTS, read_claim, read_claims
+from auditor.claims.reading import LIBRARY, read_claim, read_claims
+from auditor.claims.spec import TESTS
 from auditor.prevalence.targets import parse_target
 from auditor.records import BehaviourKind, ClaimResult, Verdict
 from auditor.statistics.judge import PERFECT, Judge

@@ -16,7 +16,8 @@ from auditor import Audit
 from auditor.claims.evidence import AUTHOR, Measured, select_rows
 from auditor.claims.question import Material
 from auditor.claims.questions import prefix
-from auditor.claims.spec import Claim, read_claims
+from auditor.claims.reading import read_claims
+from auditor.claims.spec import Claim
 from auditor.flows.claim_rows import claim_rows
 from auditor.flows.recording import Started
 from auditor.records import ClaimResult, Verdict

@@ -11,7 +11,8 @@ from scipy.stats import page_trend_test
 from auditor.claims.evidence import Frequency, Measured, select_rows
 from auditor.claims.question import Material
 from auditor.claims.questions import swap
-from auditor.claims.spec import Claim, RivalSpec, Scatter, read_claims
+from auditor.claims.reading import read_claims
+from auditor.claims.spec import Claim, RivalSpec, Scatter
 from auditor.records import BehaviourKind, TestResult, Verdict
 from auditor.statistics.judge import PERFECT
 from tests.claims import Rows, closed, decided, observation

@@ -10,7 +10,8 @@ import pytest
 
 from auditor import Audit
 from auditor.claims.evidence import select_rows
-from auditor.claims.spec import Claim, read_claims
+from auditor.claims.reading import read_claims
+from auditor.claims.spec import Claim
 from auditor.flows.claim_rows import claim_rows
 from auditor.flows.recording import Started
 from auditor.records import ClaimResult, Verdict

@@ -6,23 +6,21 @@ and a claim may be supported only after the one it builds on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from statsmodels.stats.multitest import multipletests
 
 from auditor.claims import conclusions
-from auditor.claims.evidence import Measured, Row, covariate, gather, select_rows
-from auditor.claims.gates import MIN_CONTROLS, Findings, all_gates
+from auditor.claims.evidence import Measured, Row, select_rows
+from auditor.claims.gates import Findings, all_gates
 from auditor.claims.question import Material, Question, above_floor, missing, stream
 from auditor.claims.questions.frequency import BEYOND_PLACEBO
 from auditor.claims.questions.registry import QUESTIONS
-from auditor.claims.slope import CrossedStudy, SlopeStudy
-from auditor.claims.spec import Claim, RivalSpec
+from auditor.claims.rivals import control_p, placebo_p, rival_covariate, weigh_rivals
+from auditor.claims.spec import Claim
 from auditor.records import (
-    BehaviourKind,
     ClaimResult,
     Gate,
     Interval,
@@ -31,14 +29,7 @@ from auditor.records import (
     Verdict,
 )
 from auditor.statistics.calibration import WORLDS
-from auditor.statistics.claimed import AtLeast, Tested, Trial, Within
-from auditor.statistics.judge import PERFECT, Judge
-from auditor.statistics.permutation import partial_slope_p
-
-Floats = npt.NDArray[np.float64]
-
-CONTROL_WORLDS = 399
-"""Worlds a grid point behind a control: it only needs to be placed against alpha."""
+from auditor.statistics.claimed import AtLeast, Tested, Trial
 
 LEAST_YOUDEN = 0.05
 """Se + Sp - 1 below which no rate can be corrected; gate U9 asks for 0.6."""
@@ -78,7 +69,7 @@ def assess(
     question = _useless_judge(claim) or QUESTIONS[claim.test](claim, Material(measured, chosen))
     evidence = question.evidence
     covariates = {
-        rival.id: _covariate(rival, chosen, evidence.behaviours)
+        rival.id: rival_covariate(rival, chosen, evidence.behaviours)
         for rival in claim.rivals
         if evidence is not None and not rival.held
     }
@@ -89,11 +80,11 @@ def assess(
         question=question,
         tested=_tested(claim, question, worlds),
         judge_p=_judge_p(claim, question),
-        placebo_p=_placebo_p(claim, chosen, measured) if controls else None,
-        control_p=_control_p(claim, chosen, measured) if controls else None,
+        placebo_p=placebo_p(claim, chosen, measured) if controls else None,
+        control_p=control_p(claim, chosen, measured) if controls else None,
         covariates=covariates,
     )
-    rivals = tuple(_rivals(findings))
+    rivals = tuple(weigh_rivals(findings))
     used = evidence.behaviours if evidence is not None else ()
     rates = _rates(claim, measured, question, chosen, used)
     return Assessed(claim, findings, all_gates(findings), rivals, exploratory, lock, rates)
@@ -195,92 +186,10 @@ def _adjusted(claim: Claim, raw: Mapping[str, float | None]) -> float | None:
     return float(multipletests(filled, method="holm")[1][family.index(claim.id)])
 
 
-def _placebo_p(claim: Claim, rows: Sequence[Row], measured: Measured) -> float | None:
-    """P of support when placebo behaviours stand in: a sound pipeline must not find any."""
-    if not isinstance(claim.claimed, AtLeast):
-        return _control(claim, rows, measured, BehaviourKind.PLACEBO, AtLeast(0.3), claim.judge)
-    return _control(claim, rows, measured, BehaviourKind.PLACEBO, claim.claimed, claim.judge)
-
-
-def _control_p(claim: Claim, rows: Sequence[Row], measured: Measured) -> float | None:
-    """P of support where imitation is known: counted by exact rules, so the judge is perfect."""
-    easier = AtLeast(claim.control_beta_min)
-    return _control(claim, rows, measured, BehaviourKind.POSITIVE_CONTROL, easier, PERFECT)
-
-
-def _control(
-    claim: Claim,
-    rows: Sequence[Row],
-    measured: Measured,
-    kind: BehaviourKind,
-    claimed: AtLeast,
-    judge: Judge,
-) -> float | None:
-    evidence = gather(rows, replace(measured, given={}), kind)
-    if evidence is None or len(evidence.behaviours) < MIN_CONTROLS or claimed.least <= 0:
-        return None
-    study = SlopeStudy.observed(evidence.cells, evidence.counts, judge)
-    streams = lambda step: stream(claim, f"{kind} {step}")  # noqa: E731
-    trial = Trial(study, claimed, claim.alpha, streams, CONTROL_WORLDS)
-    return float(claimed.support(trial.at, study.fit()))
-
-
 def _judge_p(claim: Claim, question: Question) -> float | None:
     """P that observed rates lie above the judge's false positives."""
     known = claim.judge.known and question.excess is not None
     return above_floor(question.excess, claim) if known and question.excess is not None else None
-
-
-def _covariate(
-    rival: RivalSpec, rows: Sequence[Row], behaviours: Sequence[str]
-) -> list[float] | None:
-    """A rival's covariate: as locked with the claim, or as observed."""
-    if not rival.values:
-        return covariate(rows, behaviours, rival.covariate)
-    if any(name not in rival.values for name in behaviours):
-        return None
-    values = [rival.values[name] for name in behaviours]
-    return values if np.ptp(values) > 0 else None
-
-
-def _rivals(found: Findings) -> list[Rival]:
-    judge_p = found.judge_p
-    rivals = [
-        Rival("R-JUDGE", judge_p is not None, judge_p, "rates above the judge's false positives")
-    ]
-    study, claim = found.question.study, found.claim
-    for spec in claim.rivals:
-        if spec.held:
-            rivals.append(Rival(spec.id, study is not None, None, f"held fixed: {spec.held}"))
-            continue
-        z = found.covariates.get(spec.id)
-        if z is not None and isinstance(study, CrossedStudy) and claim.of_text:
-            why = f"{spec.covariate or spec.id}: taken out with what behaviours do on their own"
-            rivals.append(Rival(spec.id, True, None, why))
-            continue
-        if z is None or not isinstance(study, SlopeStudy):
-            name = spec.covariate or "values"
-            bears = "bears on no single cell" if z else "not given for every behaviour"
-            rivals.append(Rival(spec.id, False, None, f"{name!r} {bears}"))
-            continue
-        p = _given(claim, study, np.array(z)[:, None], spec.id)
-        lock = "locked with the claim" if spec.values else "read with the outcomes"
-        rivals.append(Rival(spec.id, True, p, f"slope given {spec.covariate or spec.id}, {lock}"))
-    return rivals
-
-
-def _given(claim: Claim, study: SlopeStudy, z: Floats, rival: str) -> float:
-    """P of the claim's slope with a rival's covariate, (behaviours, 1), held fixed as well.
-
-    A claim that there is a slope must still show one; a claim that there is none, still none.
-    """
-    held = z if study.given is None else np.column_stack([study.given, z])
-    if not isinstance(claim.claimed, Within):
-        return partial_slope_p(study.cells.x, study.behaviour_effects, held, stream(claim, rival))
-    beside = replace(study, given=held)
-    streams = lambda step: stream(claim, f"{rival} {step}")  # noqa: E731
-    trial = Trial(beside, claim.claimed, claim.alpha, streams, CONTROL_WORLDS)
-    return float(claim.claimed.support(trial.at, beside.fit()))
 
 
 def _result(one: Assessed, verdict: Verdict, p_refute: float | None) -> ClaimResult:

@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from auditor.claims.model import Cells
-from auditor.claims.spec import Claim, Contrast, Part
+from auditor.claims.spec import Claim
 from auditor.errors import BadInput
 from auditor.records import BehaviourKind, Gate
-from auditor.statistics.contrast import ContrastStudy
 
 MAX_FOLD = 100.0
 """A frequency whose 95 % limits span two orders of magnitude says too little (METHOD §4.2, U10)."""
@@ -29,14 +28,7 @@ UNITS = {"prefix": "continuation", "verbatim": "copying"}
 AUTHOR = "human"
 """The model of rows that say what a text itself went on to show: one side of a prefix claim."""
 
-MOST_UNEVEN = 1.5
-"""How much larger a model's, or a behaviour's, share of a unit's trials may be at one level than at
-another: beyond it a difference between models would pass for one between levels."""
-
 Row = Mapping[str, Any]
-Levels = dict[int, tuple[int, int]]
-"""Level to (k, n)."""
-
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -128,15 +120,6 @@ class Evidence:
     given: Floats | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A contrast laid out: its study, the names of its units, and how many were incomplete."""
-
-    study: ContrastStudy
-    units: tuple[str, ...]
-    incomplete: int
-
-
 def value(row: Row, name: str) -> str:
     """A column or a factor of a row as text; empty where it has none.
 
@@ -219,70 +202,6 @@ def cells_of(rows: Sequence[Row], measured: Measured | None = None) -> Evidence 
     )
 
 
-def compare(claim: Claim, contrast: Contrast, rows: Sequence[Row]) -> Compared | None:
-    """Lay a contrast out: units under every level, in their groups; None where no unit has all.
-
-    Like is compared with like: within a unit only what every level was tried on (`alike`), between
-    groups only what each has (`shared`). Trials of a unit at a level are then added up. A unit
-    without every level, or whose levels are mixed too differently, is left out and counted.
-    """
-    cells: dict[tuple[int, tuple[str, ...]], dict[tuple[str, ...], Levels]] = {}
-    for row, group, level in _placed(contrast, rows):
-        unit = tuple(value(row, name) for name in contrast.unit)
-        if all(unit):
-            like = tuple(value(row, name) for name in contrast.alike)
-            counts = cells.setdefault((group, unit), {}).setdefault(like, {})
-            k, n = counts.get(level, (0, 0))
-            counts[level] = (k + row["k"], n + row["n"])
-    levels = range(len(contrast.levels))
-    added = {key: _added(alike, len(levels)) for key, alike in sorted(cells.items())}
-    whole = {key: counts for key, counts in added.items() if counts}
-    groups = np.array([group for group, _ in whole], np.int64)
-    if len(set(groups.tolist())) < len(contrast.groups):
-        return None
-    table = np.array([[counts[level] for level in levels] for counts in whole.values()], np.int64)
-    weights = np.outer(
-        [part.weight for part in contrast.groups], [part.weight for part in contrast.levels]
-    )
-    study = ContrastStudy(table[:, :, 0], table[:, :, 1], groups, weights, claim.judge)
-    names = tuple(" ".join(unit) for _, unit in whole)
-    return Compared(study, names, len(cells) - len(whole))
-
-
-def _placed(contrast: Contrast, rows: Sequence[Row]) -> list[tuple[Row, int, int]]:
-    """Trials with their group and level; of what `shared` names, only what every group has."""
-    placed, seen = [], dict[tuple[str, ...], set[int]]()
-    for row in filter(is_trial, rows):
-        level, group = _part(row, contrast.levels), _part(row, contrast.groups)
-        if level is not None and group is not None:
-            placed.append((row, group, level))
-            seen.setdefault(_shared(contrast, row), set()).add(group)
-    groups = len(contrast.groups)
-    return [one for one in placed if len(seen[_shared(contrast, one[0])]) == groups]
-
-
-def _shared(contrast: Contrast, row: Row) -> tuple[str, ...]:
-    return tuple(value(row, name) for name in contrast.shared)
-
-
-def _added(alike: Mapping[tuple[str, ...], Levels], levels: int) -> Levels:
-    """Counts of a unit at each level, over what all levels were tried on; empty if that is nothing.
-
-    Empty too where the levels mix it so differently that adding up would compare the mixtures.
-    """
-    whole = [counts for counts in alike.values() if len(counts) == levels]
-    trials = np.array([[counts[level][1] for level in range(levels)] for counts in whole], float)
-    if not whole:
-        return {}
-    shares = trials / trials.sum(axis=0)
-    if bool((shares.max(axis=1) > MOST_UNEVEN * shares.min(axis=1)).any()):
-        return {}
-    return {
-        level: (sum(c[level][0] for c in whole), sum(c[level][1] for c in whole))
-        for level in range(levels)
-    }
-
-
 def covariate(rows: Sequence[Row], behaviours: Sequence[str], name: str) -> list[float] | None:
     """Mean of a factor a behaviour over its rows; None where any behaviour lacks it.
 
@@ -344,10 +263,6 @@ def _matches(text: str, pattern: str) -> bool:
     if pattern.startswith("!"):
         return not _matches(text, pattern[1:])
     return any(fnmatchcase(text, one) for one in pattern.split("|"))
-
-
-def _part(row: Row, parts: Sequence[Part]) -> int | None:
-    return next((number for number, part in enumerate(parts) if where(row, part.where)), None)
 
 
 def _place(row: Row) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from auditor.claims.evidence import Measured, Row, select_rows
 from auditor.claims.gates import Findings
 from auditor.claims.lock import is_exploratory, lock_digest, open_lock, predict
 from auditor.claims.question import missing
-from auditor.claims.spec import Claim, choose_claims
+from auditor.claims.reading import choose_claims
+from auditor.claims.spec import Claim
 from auditor.errors import BadInput, StageMissing
 from auditor.flows.claim_rows import claim_rows
 from auditor.flows.measurer import Measurer

@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from auditor.claims.evidence import Compared, compare, few
+from auditor.claims.evidence import few
+from auditor.claims.layout import Compared, compare
 from auditor.claims.question import MIN_PROMPTS, Material, Question, missing, stream
 from auditor.claims.spec import Claim, Contrast
 from auditor.records import Gate, TestResult

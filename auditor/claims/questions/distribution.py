@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from auditor.claims.evidence import Compared, Row, compare, value
+from auditor.claims.evidence import Row, value
+from auditor.claims.layout import Compared, compare
 from auditor.claims.question import Material, Question, stream
 from auditor.claims.questions import contrast, parts
 from auditor.claims.spec import Claim, Contrast

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta, page_trend_test
 
-from auditor.claims.evidence import Row, compare, few, is_trial, value
+from auditor.claims.evidence import Row, few, is_trial, value
+from auditor.claims.layout import compare
 from auditor.claims.question import MIN_PROMPTS, Material, Question, missing, stream
 from auditor.claims.questions import contrast, parts
 from auditor.claims.spec import Claim, Contrast, Part

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import permutation_test
 
-from auditor.claims.evidence import Row, compare, value
+from auditor.claims.evidence import Row, value
+from auditor.claims.layout import compare
 from auditor.claims.spec import Claim, Contrast, Part
 from auditor.records import TestResult
 from auditor.statistics.contrast import ContrastStudy

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from auditor.claims.evidence import AUTHOR, Row, compare
+from auditor.claims.evidence import AUTHOR, Row
+from auditor.claims.layout import compare
 from auditor.claims.question import Material, Question, missing
 from auditor.claims.questions.contrast import ask_contrast
 from auditor.claims.spec import Claim, Contrast, Part

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from auditor.claims.evidence import Row, compare, value
+from auditor.claims.evidence import Row, value
+from auditor.claims.layout import compare
 from auditor.claims.question import MIN_PROMPTS, Material, Question
 from auditor.claims.questions import contrast, parts
 from auditor.claims.spec import Claim, Contrast
