@@ -544,3 +544,21 @@ def test_the_study_without_a_relation_contradicts(planted: Sequence[ClaimResult]
     assert not result.exploratory
     assert result.power is not None
     assert result.power >= 0.8
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_rates_that_are_all_nothing_or_all_everything_decide_nothing(share: int) -> None:
+    same = [
+        {**row, "k": share * row["n"]} if row["behaviour"].startswith("b") else row
+        for row in rows(1.0)
+    ]
+    assert decided(observed=same).verdict is Verdict.UNTESTABLE
+
+
+def test_one_behaviour_alone_decides_nothing() -> None:
+    few = only(
+        rows(1.0), lambda row: not row["behaviour"].startswith("b") or row["behaviour"] == "b00"
+    )
+    result = decided(observed=few)
+    assert result.verdict is Verdict.UNTESTABLE
+    assert "U1" in {gate.code for gate in result.gates if not gate.passed}

@@ -10,6 +10,7 @@ from auditor.claims.spec import (
     EVIDENCE,
     KINDS,
     MAX_ALPHA,
+    RIVALS,
     SETTINGS,
     SHARED,
     STRENGTHS,
@@ -153,7 +154,7 @@ def _design(table: Fields) -> Design:
 
 def _rival(table: Fields) -> RivalSpec:
     rival = RivalSpec(
-        table.text("id"),
+        table.one_of("id", RIVALS),
         table.text("covariate", ""),
         table.numbers("values"),
         table.text("held", ""),

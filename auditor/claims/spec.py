@@ -34,6 +34,9 @@ SETTINGS = ("focus", "contexts", "cutoffs", "roles", "arms")
 PLACEBO = "placebo corpora"
 """Name of the predictor that placebo corpora make."""
 
+RIVALS = ("R-PT", "R-OPT", "R-CAP", "R-ECHO", "R-JUDGE")
+"""Explanations an imitation claim stands against (METHOD §1.3)."""
+
 KINDS = ("behaviour", "placebo", "positive_control")
 MAX_ALPHA = 0.05
 
