@@ -376,7 +376,7 @@ def test_labels_that_cannot_be_read_block_the_claims_about_texts_alone(
     def stale(_: object) -> None:
         raise StageMissing("corpus fixture was indexed again", "import the labels again")
 
-    monkeypatch.setattr("auditor.flows.claims.Measurer", stale)
+    monkeypatch.setattr("auditor.flows.held.Measurer", stale)
     of_text, of_rows = own_audit.test(str(claim), str(of_observations(tmp_path)))
     assert of_text.gates == (
         Gate("U5", False, "corpus fixture was indexed again", "import the labels again"),
